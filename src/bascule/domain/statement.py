@@ -1,0 +1,100 @@
+"""One SQL statement of a migration, where it stands in its file, and what is known of it before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Dialect = Literal["postgresql", "sqlite"]
+
+ObjectKind = Literal["relation", "routine", "type", "schema", "role", "extension", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A statement as it is sent to the server: no final semicolon, no leading comment."""
+
+    text: str
+    index: int
+    """Place in its script, from 0."""
+    line: int
+    """Line of the file on which the statement itself (not its leading comment) begins, from 1."""
+    offset: int
+    """Character offset of `text` in the script's text, for error positions."""
+    copy_data: str | None = None
+    """Inline rows of a ``COPY … FROM stdin`` block, without the closing ``\\.``; None for every other statement."""
+    repeatable: bool = False
+    """The author wrote ``-- bascule: repeatable`` above it: running it twice does no harm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ObjectName:
+    """A database object as a statement names it. Names are folded as the database folds them (unquoted: lower case)."""
+
+    kind: ObjectKind
+    name: str
+    schema: str | None = None
+    """None: found through the search path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """Which objects a script may change. `everything` where parsing cannot tell (DO, CALL, functions with side effects)."""
+
+    objects: frozenset[ObjectName] = frozenset()
+    everything: bool = False
+    reasons: tuple[str, ...] = ()
+    """Why `everything`, in words a person can check ("line 4: DO runs code that parsing cannot follow")."""
+
+    def __or__(self, other: Touch) -> Touch:
+        return Touch(
+            objects=self.objects | other.objects,
+            everything=self.everything or other.everything,
+            reasons=tuple(dict.fromkeys(self.reasons + other.reasons)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a statement that runs outside a transaction leaves in the catalog, so that a resumed run can look for it.
+
+    `action` says how to look:
+    ``create_index`` (index `name` on `table` is there and valid; `if_not_exists` tells whether an older one satisfies it),
+    ``drop_index`` (it is gone), ``reindex`` (the index, or every index of the table, is valid and no ``_ccnew``/``_ccold``
+    is left), ``detach_partition`` (`name` is no partition of `table` and no detach is pending), ``create_database``,
+    ``drop_database``, ``create_tablespace``, ``drop_tablespace``, ``create_subscription``, ``drop_subscription``
+    (by `name`), ``add_enum_value`` (`value` is in type `name`), ``harmless`` (repeating changes nothing: VACUUM, ANALYZE,
+    CHECKPOINT, ALTER SYSTEM with a fixed value), ``unknown`` (nothing in the catalog can tell: CALL or DO with commits).
+    """
+
+    action: str
+    name: str = ""
+    schema: str | None = None
+    table: str | None = None
+    value: str | None = None
+    concurrently: bool = False
+    if_exists: bool = False
+    """The statement carries IF EXISTS / IF NOT EXISTS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insight:
+    """What reading a statement tells before it runs."""
+
+    kind: str
+    """The field's word for it: ``CREATE TABLE``, ``ALTER TABLE``, ``CREATE INDEX CONCURRENTLY``, ``INSERT``, ``SELECT``, ``DO``…"""
+    transactional: bool
+    """False: the server refuses it inside a transaction block."""
+    control: Literal["begin", "commit", "rollback", "savepoint", None] = None
+    """Transaction control: BEGIN/START TRANSACTION, COMMIT/END, ROLLBACK/ABORT, SAVEPOINT/RELEASE/ROLLBACK TO."""
+    session: bool = False
+    """Changes session state that later statements may rely on (SET, set_config(…, false), RESET, temporary objects are not this)."""
+    temporary: bool = False
+    """Makes a temporary object: it will be gone in a new session."""
+    touch: Touch = Touch()
+    effect: Effect | None = None
+    """Set for each statement with ``transactional=False``."""
+    destroys: str | None = None
+    """What stored data it removes, in words ("drops table public.users", "deletes rows of t"), None when nothing."""
+    progress: Literal["create_index", "copy", "vacuum", "cluster", "analyze", None] = None
+    """Which ``pg_stat_progress_*`` view shows it at work."""
