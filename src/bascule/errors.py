@@ -1,4 +1,5 @@
-"""Every error Bascule raises, with what a person on call needs: what happened, what is now true of the database, what next.
+"""Every error Bascule raises, with what a person on call needs: what happened, what is now true of the database, what
+next.
 
 ::
 

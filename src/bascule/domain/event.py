@@ -10,8 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened. `name` is one of the contract's: ``migration.started``, ``migration.progress``, ``migration.completed``,
-    ``migration.failed``, ``migration.rollback_started``, ``migration.rollback_completed``, ``migration.rollback_failed``…
+    """Something happened. `name` is one of the contract's: ``migration.started``, ``migration.progress``,
+    ``migration.completed``,
+    ``migration.failed``, ``migration.rollback_started``, ``migration.rollback_completed``,
+    ``migration.rollback_failed``…
     """
 
     name: str

@@ -29,7 +29,8 @@ class LedgerEntry:
     """``run``, ``mark`` (recorded without running) or ``adopt``."""
     repeatable: bool = False
     script: str = ""
-    """Text of the up script as it ran, kept so that a later edit can be shown as a diff. Written, but left out when the whole
+    """Text of the up script as it ran, kept so that a later edit can be shown as a diff. Written, but left out when
+    the whole
     ledger is read."""
 
 
@@ -37,9 +38,11 @@ class LedgerEntry:
 class Fact:
     """One line of the journal. Facts are appended, never changed.
 
-    Kinds: ``batch_started`` (no step or migration: the ids of all transactional runs about to begin), ``run_started``, ``step_started`` (a statement that no transaction protects is about to be sent),
+    Kinds: ``batch_started`` (no step or migration: the ids of all transactional runs about to begin),
+    ``run_started``, ``step_started`` (a statement that no transaction protects is about to be sent),
     ``step_done``, ``step_failed``, ``run_completed``, ``run_failed``, ``run_interrupted``, ``run_resumed``,
-    ``lease_taken_over``, ``repaired``, ``marked``, ``accepted``, ``rolled_back``, ``verdict`` (what a rollback reached),
+    ``lease_taken_over``, ``repaired``, ``marked``, ``accepted``, ``rolled_back``, ``verdict`` (what a rollback
+    reached),
     ``asked``, ``answered``.
     """
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["exact", "column_order", "cosmetic", "lossy", "none", "unverified"]
-"""What a rollback reached: the schema of before; that with columns in another order; that under other generated names or
+"""What a rollback reached: the schema of before; that with columns in another order; that under other generated names
+or
 layout; something else; nothing, for want of a way back; or nobody could look."""
 
 
@@ -15,9 +16,12 @@ layout; something else; nothing, for want of a way back; or nobody could look.""
 class Snapshot:
     """Definitions of schema objects as the catalog has them.
 
-    Keys read like ``table public.users``, ``view public.active``, ``function public.f(integer)``, ``sequence public.s``,
-    ``type public.mood``, ``schema app``, ``extension citext``, ``other …``. A value is a JSON-able mapping of the object's parts: for a table
-    ``columns`` (a list in order, each with name and its properties), ``constraints``, ``indexes``, ``triggers``, ``policies``,
+    Keys read like ``table public.users``, ``view public.active``, ``function public.f(integer)``, ``sequence
+    public.s``,
+    ``type public.mood``, ``schema app``, ``extension citext``, ``other …``. A value is a JSON-able mapping of the
+    object's parts: for a table
+    ``columns`` (a list in order, each with name and its properties), ``constraints``, ``indexes``, ``triggers``,
+    ``policies``,
     ``rules``, ``grants``, ``options``, ``comment``, ``owner``…; a definition text stands under a part's name.
     An object that was looked for and not found is absent.
     """

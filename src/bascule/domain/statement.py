@@ -29,7 +29,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ObjectName:
-    """A database object as a statement names it. Names are folded as the database folds them (unquoted: lower case)."""
+    """A database object as a statement names it, folded as the database folds names (unquoted: lower case)."""
 
     kind: ObjectKind
     name: str
@@ -39,7 +39,7 @@ class ObjectName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """Which objects a script may change. `everything` where parsing cannot tell (DO, CALL, functions with side effects)."""
+    """Which objects a script may change: `everything` where parsing cannot tell (DO, CALL, unknown functions)."""
 
     objects: frozenset[ObjectName] = frozenset()
     everything: bool = False
@@ -59,18 +59,23 @@ class Effect:
     """What a statement that runs outside a transaction leaves in the catalog, so that a resumed run can look for it.
 
     `action` says how to look:
-    ``create_index`` (index `name` on `table` is there and valid; `if_not_exists` tells whether an older one satisfies it),
-    ``drop_index`` (it is gone), ``reindex`` (the index, or every index of the table, is valid and no ``_ccnew``/``_ccold``
-    is left), ``detach_partition`` (`name` is no partition of `table` and no detach is pending), ``create_database``,
+    ``create_index`` (index `name` on `table` is there and valid; an empty `name` is chosen by the server; `if_exists`
+    tells whether an older one satisfies it), ``drop_index`` (it is gone), ``reindex`` (the index, or every index of the
+    table, is valid and no ``_ccnew``/``_ccold`` is left; with neither, those of the schema or the database),
+    ``detach_partition`` (`name` is no partition of `table` and no detach is pending), ``create_database``,
     ``drop_database``, ``create_tablespace``, ``drop_tablespace``, ``create_subscription``, ``drop_subscription``
-    (by `name`), ``add_enum_value`` (`value` is in type `name`), ``harmless`` (repeating changes nothing: VACUUM, ANALYZE,
-    CHECKPOINT, ALTER SYSTEM with a fixed value), ``unknown`` (nothing in the catalog can tell: CALL or DO with commits).
+    (by `name`), ``add_enum_value`` (`value` is in type `name`), ``harmless`` (repeating changes nothing: VACUUM,
+    ALTER SYSTEM, PRAGMA), ``unknown`` (nothing in the catalog can tell: DO with commits; or repeating is a person's
+    decision: VACUUM FULL, CLUSTER of everything).
     """
 
     action: str
     name: str = ""
     schema: str | None = None
+    """Schema of `name`, or of `table` where no name is given."""
     table: str | None = None
+    table_schema: str | None = None
+    """Schema of `table`: a partition may stand in another schema than its parent."""
     value: str | None = None
     concurrently: bool = False
     if_exists: bool = False
@@ -82,18 +87,20 @@ class Insight:
     """What reading a statement tells before it runs."""
 
     kind: str
-    """The field's word for it: ``CREATE TABLE``, ``ALTER TABLE``, ``CREATE INDEX CONCURRENTLY``, ``INSERT``, ``SELECT``, ``DO``…"""
+    """The field's word for it: ``CREATE TABLE``, ``CREATE INDEX CONCURRENTLY``, ``INSERT``, ``DO``… or ``UNKNOWN``."""
     transactional: bool
     """False: the server refuses it inside a transaction block."""
     control: Literal["begin", "commit", "rollback", "savepoint", None] = None
     """Transaction control: BEGIN/START TRANSACTION, COMMIT/END, ROLLBACK/ABORT, SAVEPOINT/RELEASE/ROLLBACK TO."""
     session: bool = False
-    """Changes session state that later statements may rely on (SET, set_config(…, false), RESET, temporary objects are not this)."""
+    """Changes session state on which later statements may rely: SET, RESET, set_config(…, false)."""
+    search_path: tuple[str, ...] | None = None
+    """The schemas to which it sets the search path (empty: back to its default, or to none); None where it does not."""
     temporary: bool = False
     """Makes a temporary object: it will be gone in a new session."""
     touch: Touch = Touch()
     effect: Effect | None = None
-    """Set for each statement with ``transactional=False``."""
+    """Set for each statement with ``transactional=False``, and for ALTER TYPE … ADD VALUE."""
     destroys: str | None = None
     """What stored data it removes, in words ("drops table public.users", "deletes rows of t"), None when nothing."""
     progress: Literal["create_index", "copy", "vacuum", "cluster", "analyze", None] = None

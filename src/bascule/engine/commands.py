@@ -19,7 +19,9 @@ class RunWhole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """Write down, in the target, that a script without surrounding transaction is under way, and keep the look of before."""
+    """Write down, in the target, that a script without surrounding transaction is under way, and keep the look of
+    before.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

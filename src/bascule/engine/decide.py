@@ -20,7 +20,8 @@ from bascule.engine.commands import (
 from bascule.engine.facts import Facts, StepFacts
 
 BEGUN = -1
-"""The mark that says a script without surrounding transaction is under way, so that whoever comes after a crash knows."""
+"""The mark that says a script without surrounding transaction is under way, so that whoever comes after a crash
+knows."""
 
 REPAIRS = 3
 """How often a broken effect is cleared away and made again before a person is asked why it keeps breaking."""
@@ -43,13 +44,19 @@ def decide(plan: PlannedMigration, facts: Facts) -> Command:
         lost = _lost_with_the_session(plan, facts, step)
         if lost is not None:
             return lost
-        last = step is plan.steps[-1]
-        if step.kind == "bare":
-            return _bare(step, facts.of(step.index), last=last)
-        return RunMarked(step=step, last=last)
+        return advance(step, facts, last=step is plan.steps[-1])
     # Every step is marked but the ledger row is not written: impossible while marks and row share a transaction, unless
     # steps were taken out of the file. The strange-mark test has named that; an unchanged file never gets here.
     return RunMarked(step=plan.steps[-1], last=True)
+
+
+def advance(step: Step, facts: Facts, *, last: bool) -> Command:
+    """The next command for one step that has no mark yet. For a script whose steps are known only as they come
+    (Python).
+    """
+    if step.kind == "bare":
+        return _bare(step, facts.of(step.index), last=last)
+    return RunMarked(step=step, last=last)
 
 
 def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
@@ -66,7 +73,8 @@ def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
         return Fail(step=step)
     if known.outcome == "sent":
         if known.seen == "complete":
-            # It was there before the statement was first sent, so its being there proves nothing, and the statement does not
+            # It was there before the statement was first sent, so its being there proves nothing, and the statement
+            # does not
             # say IF NOT EXISTS: sent again, the server gives the answer the lost attempt got or would have got.
             if known.before == "complete" and not (effect and effect.if_exists):
                 return Send(step=step)
@@ -96,7 +104,8 @@ def _mend(step: Step, known: StepFacts) -> Command:
     return Ask(
         step=step,
         code="keeps_breaking",
-        question=f"Statement on line {step.statements[0].line} was repeated {REPAIRS} times and its effect is still not whole.",
+        question=f"The statement on line {step.statements[0].line} was repeated {REPAIRS} times, and what it makes is still "
+        "not whole.",
     )
 
 
@@ -131,8 +140,8 @@ def _lost_with_the_session(plan: PlannedMigration, facts: Facts, step: Step) -> 
             return Ask(
                 step=step,
                 code="temporary_lost",
-                question=f"Step {done.index + 1} of {plan.name} (line {done.statements[0].line}) made a temporary object, which "
-                f"ended with its session; step {step.index + 1} (line {step.statements[0].line}) may need it.",
+                question=f"Step {done.index + 1} of {plan.name} (line {done.statements[0].line}) made a temporary object, "
+                f"which ended with its session; step {step.index + 1} (line {step.statements[0].line}) may need it.",
             )
     return None
 

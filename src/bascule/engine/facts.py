@@ -54,7 +54,9 @@ class Facts:
 
 
 def recall(*, applied: bool, marks: Mapping[int, str], journal: Iterable[Fact]) -> Facts:
-    """Facts of a run that an earlier process began, from what it left behind. `journal` holds that run's facts, oldest first."""
+    """Facts of a run that an earlier process began, from what it left behind. `journal` holds that run's facts,
+    oldest first.
+    """
     steps: dict[int, StepFacts] = {}
     for fact in journal:
         if fact.step is None:

@@ -13,7 +13,8 @@ CLASHES = 10
 def next_wait(kind: FailureKind, *, attempt: int, elapsed: float, limit: float, jitter: float) -> float | None:
     """Seconds to wait before trying again, or None to give up.
 
-    `attempt` counts the failures so far, from 1; `elapsed` and `limit` are seconds since the first try; `jitter` is in [0, 1).
+    `attempt` counts the failures so far, from 1; `elapsed` and `limit` are seconds since the first try; `jitter` is
+    in [0, 1).
     The wait doubles from 50 ms to 2 s, and half of it is chance, so that several runners do not queue in step with
     the application's own transactions.
     """

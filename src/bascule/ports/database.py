@@ -2,13 +2,18 @@
 
 How to implement one:
 
-1. Connect in the constructor or lazily; every failure to connect is a `TargetUnreachable` that names server and cause but never
+1. Connect in the constructor or lazily; every failure to connect is a `TargetUnreachable` that names server and cause
+but never
    a password.
-2. Reading (``describe``, ``ledger``, ``journal``, ``marks``, ``snapshot``) creates nothing: a database that Bascule never
-   touched has an empty ledger. ``prepare`` creates or upgrades what Bascule keeps, and survives fifty processes doing so at once.
-3. ``perform`` is all or nothing: fence, snapshot of before, session settings, statements, mark, ledger change and facts in ONE
+2. Reading (``describe``, ``ledger``, ``journal``, ``marks``, ``snapshot``) creates nothing: a database that Bascule
+never
+   touched has an empty ledger. ``prepare`` creates or upgrades what Bascule keeps, and survives fifty processes doing
+   so at once.
+3. ``perform`` is all or nothing: fence, snapshot of before, session settings, statements, mark, ledger change and
+facts in ONE
    transaction. The fence is taken first and held to the end, so that a process which lost its lease can commit nothing.
-4. Every wait for a lock inside ``perform`` is bounded by ``lock_timeout``; the failure names who held it. Retrying is the caller's.
+4. Every wait for a lock inside ``perform`` is bounded by ``lock_timeout``; the failure names who held it. Retrying is
+the caller's.
 5. Map the driver's errors to `WorkFailed` in one table, with the original as ``__cause__``.
 6. Run ``tests/conformance/database.py`` against it.
 
@@ -52,7 +57,8 @@ class LedgerChange:
     """What a unit of work does to the ledger: write `entry` (replacing one of that name), or remove `remove`."""
 
     entry: LedgerEntry | None = None
-    """`position` and `applied_at` are set by the store; an entry that carries a position (one read from the ledger and corrected)
+    """`position` and `applied_at` are set by the store; an entry that carries a position (one read from the ledger
+    and corrected)
     keeps both."""
     remove: str | None = None
 
@@ -83,7 +89,8 @@ class Job:
     ledger: LedgerChange | None = None
     before: Touch | None = None
     """Keep a snapshot of these objects as they are before the statements, under the migration's name (an up's way of
-    knowing later whether its down was exact). None: keep nothing. Where the migration already has one it is left alone."""
+    knowing later whether its down was exact). None: keep nothing. Where the migration already has one it is left
+    alone."""
     forget_before: bool = False
     """Remove the kept snapshot (the end of a rollback)."""
     facts: tuple[Fact, ...] = ()
@@ -101,15 +108,20 @@ class Performed:
     """Warnings of the server, for people."""
 
 
-FailureKind = Literal["error", "lock_timeout", "deadlock", "serialization", "lost", "fence", "cancelled", "timeout", "full"]
+FailureKind = Literal[
+    "error", "lock_timeout", "deadlock", "serialization", "lost", "fence", "cancelled", "timeout", "full"
+]
 
 
 class WorkFailed(Exception):
     """A job or bare statement did not end well. Not a `BasculeError`: the service that asked decides what it means.
 
-    `kind`: ``error`` the server refused a statement; ``lock_timeout``, ``deadlock``, ``serialization`` worth trying again; ``lost``
-    the connection broke and what the server did is unknown; ``fence`` the lease is no longer ours, nothing was committed;
-    ``cancelled`` on request; ``timeout`` statement_timeout; ``full`` no space left. Except for ``lost`` a job's transaction is known
+    `kind`: ``error`` the server refused a statement; ``lock_timeout``, ``deadlock``, ``serialization`` worth trying
+    again; ``lost``
+    the connection broke and what the server did is unknown; ``fence`` the lease is no longer ours, nothing was
+    committed;
+    ``cancelled`` on request; ``timeout`` statement_timeout; ``full`` no space left. Except for ``lost`` a job's
+    transaction is known
     to be rolled back.
     """
 
@@ -156,7 +168,8 @@ class Progress:
 class Observation:
     """What the catalog says about a bare statement's effect.
 
-    ``absent`` not there; ``complete`` there and whole; ``broken`` there and not whole (an INVALID index); ``building`` another
+    ``absent`` not there; ``complete`` there and whole; ``broken`` there and not whole (an INVALID index);
+    ``building`` another
     session is at it right now; ``undecidable`` the catalog cannot tell.
     """
 
@@ -190,22 +203,33 @@ class Target(Protocol):
         """Who answers. Raises `TargetUnreachable`."""
 
     def ledger(self) -> Sequence[LedgerEntry]:
-        """Applied migrations by position; empty where Bascule never ran. Raises `Refused` (code ``newer_ledger``) when a newer
-        Bascule wrote it."""
+        """Applied migrations by position; empty where Bascule never ran. Raises `Refused` (code ``newer_ledger``)
+        when a newer
+        Bascule wrote it.
+        """
 
     def prepare(self) -> None:
-        """Create or upgrade Bascule's own tables. Does nothing when they are right. Raises `Refused` when the role may not."""
+        """Create or upgrade Bascule's own tables. Does nothing when they are right. Raises `Refused` when the role
+        may not.
+        """
 
     def remember_environment(self, environment: str) -> None:
         """Write the target's own mark of its environment."""
 
     def journal(
-        self, *, migration: str | None = None, run_id: str | None = None, limit: int | None = None, kinds: Sequence[str] = ()
+        self,
+        *,
+        migration: str | None = None,
+        run_id: str | None = None,
+        limit: int | None = None,
+        kinds: Sequence[str] = (),
     ) -> Sequence[Fact]:
         """Facts, oldest first; with `limit` the newest that many."""
 
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
-        """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a power loss."""
+        """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a
+        power loss.
+        """
 
     def marks(self) -> Mapping[tuple[str, str], Mapping[int, tuple[str, str]]]:
         """(migration, direction) → step → (digest, run id), of every script that is under way."""
@@ -217,9 +241,12 @@ class Target(Protocol):
         """The snapshot kept by the up of that migration."""
 
     def acquire(self, *, owner: str, run: str) -> Lease | Holder:
-        """Try once, without waiting, for the lease; answer it or who holds it. When the former holder ended without giving it back,
-        its server processes are gone (waited for, then terminated) before this answers; where they cannot be ended `NeedsPerson`
-        names them."""
+        """Try once, without waiting, for the lease; answer it or who holds it. When the former holder ended without
+        giving it back,
+        its server processes are gone (waited for, then terminated) before this answers; where they cannot be ended
+        `NeedsPerson`
+        names them.
+        """
 
     def holder(self) -> Holder | None:
         """Who holds the lease now; None when nobody does. Takes nothing."""
@@ -228,21 +255,39 @@ class Target(Protocol):
         self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
     ) -> Performed:
         """One transaction. `meanwhile` is called once while the server is busy, for work that can be done in that time.
-        Raises `WorkFailed`."""
+        Raises `WorkFailed`.
+        """
 
-    def perform_with(self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None) -> Performed:
-        """As `perform`, but where the statements would run, `work` is called with the driver's own connection inside the transaction
-        (SQLite: ``sqlite3.Connection``; PostgreSQL: ``psycopg.Connection``). What `work` raises undoes the transaction and comes
-        out unchanged, unless it is the driver's error, which comes as `WorkFailed`."""
+    def perform_with(
+        self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None
+    ) -> Performed:
+        """As `perform`, but where the statements would run, `work` is called with the driver's own connection inside
+        the transaction
+        (SQLite: ``sqlite3.Connection``; PostgreSQL: ``psycopg.Connection``). What `work` raises undoes the
+        transaction and comes
+        out unchanged, unless it is the driver's error, which comes as `WorkFailed`.
+        """
 
-    def perform_bare(self, statement: Statement, *, settings: tuple[str, ...] = (), lease: Lease, run_id: str, watch: Watch | None = None) -> Performed:
-        """One statement outside any transaction, tagged so that its server process can be found. Raises `WorkFailed`."""
+    def perform_bare(
+        self,
+        statement: Statement,
+        *,
+        settings: tuple[str, ...] = (),
+        lease: Lease,
+        run_id: str,
+        watch: Watch | None = None,
+    ) -> Performed:
+        """One statement outside any transaction, tagged so that its server process can be found. Raises
+        `WorkFailed`.
+        """
 
     def observe(self, effect: Effect) -> Observation:
         """Look in the catalog for a bare statement's effect."""
 
     def repair(self, effect: Effect, *, lease: Lease) -> str:
-        """Remove a broken leftover (drop the INVALID index), so that the statement can run again; answer what was done, in words."""
+        """Remove a broken leftover (drop the INVALID index), so that the statement can run again; answer what was
+        done, in words.
+        """
 
     def snapshot(self, touch: Touch) -> Snapshot:
         """These objects, closed over what depends on them, as the catalog has them now."""
@@ -250,9 +295,17 @@ class Target(Protocol):
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only statement, for diagnosis."""
 
+    def open_reader(self) -> Any:
+        """A connection of the driver's own in autocommit mode, for an author's Python that reads between its steps.
+        Whoever asks
+        for it closes it.
+        """
+
     def reconnect(self) -> None:
-        """After `WorkFailed` with kind ``lost``: a new connection, once the server process of the old one is gone (waited for, then
-        terminated). Raises `TargetUnreachable` or `NeedsPerson`."""
+        """After `WorkFailed` with kind ``lost``: a new connection, once the server process of the old one is gone
+        (waited for, then
+        terminated). Raises `TargetUnreachable` or `NeedsPerson`.
+        """
 
     def cancel(self) -> None:
         """Stop the statement that runs now; may be called from another thread or a signal handler's thread."""

@@ -1,6 +1,7 @@
 """Where events go.
 
-How to implement a sink: be quick, raise nothing that matters (a failing sink never fails a run: the bus catches, counts and
+How to implement a sink: be quick, raise nothing that matters (a failing sink never fails a run: the bus catches,
+counts and
 logs it), and do not call back into the engine.
 """
 

@@ -2,10 +2,13 @@
 
 How to implement one:
 
-1. ``recognises(folder)`` looks at the listing only (names, not contents) and answers how sure it is, 0 to 100, with the reason.
+1. ``recognises(folder)`` looks at the listing only (names, not contents) and answers how sure it is, 0 to 100, with
+the reason.
 2. ``listing()`` answers every migration of the folder in the format's own order, without opening a migration file
-   (a reader of 10,000 migrations must be done in tens of milliseconds). Duplicate versions raise `SourceError` naming both files.
-   What is passed over (README, checksums, a ``future/`` folder) is answered by ``passed_over()``, never dropped in silence.
+   (a reader of 10,000 migrations must be done in tens of milliseconds). Duplicate versions raise `SourceError` naming
+   both files.
+   What is passed over (README, checksums, a ``future/`` folder) is answered by ``passed_over()``, never dropped in
+   silence.
 3. ``read(ref)`` opens one migration. It never runs it: Python files are read with ``ast``.
 4. Run ``tests/conformance/source.py`` against it.
 """
@@ -35,4 +38,6 @@ class Source(Protocol):
         """One migration with its scripts. Raises `SourceError` (unreadable, not UTF-8, broken markers)."""
 
     def fingerprint(self, ref: MigrationRef) -> str:
-        """SHA-256 (hex) over the up file's bytes; what `Migration.exact_hash` holds, without parsing. Raises `SourceError`."""
+        """SHA-256 (hex) over the up file's bytes; what `Migration.exact_hash` holds, without parsing. Raises
+        `SourceError`.
+        """

@@ -1,0 +1,298 @@
+"""Bascule from Python: one object made from settings, or from an address and a folder.
+
+::
+
+    from bascule import Bascule
+
+    b = Bascule.from_settings()
+    run = b.migrations.execute_migration("AddNewTable")
+    b.migrations.rollback_migration("AddNewTable")
+
+The engine is synchronous; an async application calls it through a worker thread (``asyncio.to_thread``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bascule.config.load import load
+from bascule.config.settings import Settings
+from bascule.domain.event import Event
+from bascule.domain.history import Fact
+from bascule.domain.run import Run
+from bascule.errors import MigrationFailed, UsageError
+from bascule.monitoring.bus import Bus
+from bascule.services.context import Context
+from bascule.services.logs import log_line, logs
+from bascule.services.report import Report
+from bascule.services.requests import RollbackRequest, UpRequest
+from bascule.services.status import StatusReport, status
+from bascule.services.up import up
+
+if TYPE_CHECKING:
+    from bascule.services.plan import PlanReport
+
+
+class EnhancedMigrationService:
+    """Execute migrations, roll them back, and ask where they stand. One connection a call; calls from several threads
+    are safe,
+    because nothing is shared between them but the event bus.
+    """
+
+    def __init__(self, settings: Settings, bus: Bus, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._say = say
+
+    def execute_migration(
+        self,
+        name: str,
+        *,
+        validate_before: bool = True,
+        create_backup: bool = True,
+        monitor_progress: bool = True,
+        rollback_on_failure: bool = True,
+        accept_data_loss: bool = False,
+    ) -> Run:
+        """Apply one migration, after what it needs. Answers its run; of a migration that is applied already, the run
+        that did it.
+
+        Raises:
+            UsageError: no such migration.
+            Refused: it would not be safe; nothing changed.
+            MigrationFailed: it failed; ``error.state`` says what is now true of the database.
+            LockNotAvailable, NeedsPerson: see `bascule.errors`.
+        """
+        request = UpRequest(
+            names=(name,),
+            validate=validate_before,
+            backup=create_backup,
+            progress=monitor_progress,
+            rollback_on_failure=rollback_on_failure,
+            accept_data_loss=accept_data_loss,
+        )
+        with self._context(changing=True, quiet=not monitor_progress) as context:
+            from bascule.planning.names import find
+
+            full = find(name, context.source.listing()).name
+            report = up(context, request)
+            for run in report.runs:
+                if run.name == full:
+                    return run
+            return _applied_already(context, full)
+
+    def execute_pending(
+        self, *, to: str | None = None, steps: int | None = None, accept_data_loss: bool = False
+    ) -> Report:
+        """Apply everything that is pending, or up to one, or the first few. Raises as `execute_migration`."""
+        with self._context(changing=True) as context:
+            return up(context, UpRequest(to=to, steps=steps, accept_data_loss=accept_data_loss))
+
+    def rollback_migration(
+        self, name: str, backup_path: str | os.PathLike[str] | None = None, *, accept_data_loss: bool = False
+    ) -> Run:
+        """Undo one migration, and before it those that depend on it. Answers its run, with `verdict` and `differences`.
+
+        Raises as `execute_migration`; `UsageError` for a backup path, as long as there are no backups to restore.
+        """
+        if backup_path is not None:
+            raise UsageError(
+                "Rolling back from a backup is not available in this version.",
+                hint="Leave backup_path out: the migration's own down script is used.",
+            )
+        return self.rollback(name, accept_data_loss=accept_data_loss).runs[-1]
+
+    def plan(self, *names: str, to: str | None = None, steps: int | None = None) -> PlanReport:
+        """What `execute_pending` (or `execute_migration` of these) would do, in order. Raises what they would refuse
+        with.
+        """
+        from bascule.services.plan import plan
+
+        with self._context() as context:
+            return plan(context, names=names, to=to, steps=steps)
+
+    def rollback(
+        self,
+        name: str | None = None,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        accept_data_loss: bool = False,
+    ) -> Report:
+        """Undo the last applied one, or one by name with those that depend on it, or the last few, or back to one.
+        Raises as
+        `execute_migration`.
+        """
+        from bascule.services.rollback import rollback
+
+        with self._context(changing=True) as context:
+            request = RollbackRequest(name=name, to=to, steps=steps, accept_data_loss=accept_data_loss)
+            return rollback(context, request)
+
+    def recover(self) -> Report:
+        """Finish what a crash or a failure left half done. Raises as `execute_migration`."""
+        from bascule.services.recover import recover
+
+        with self._context(changing=True) as context:
+            return recover(context)
+
+    def history(self, *, limit: int = 100) -> tuple[Run, ...]:
+        """Past runs, newest first."""
+        from bascule.services.history import history
+
+        with self._context() as context:
+            return history(context, limit=limit)
+
+    def get_migration_status(self, *, limit: int = 100) -> dict[str, Any]:
+        """The lists and the summary of the contract: pending, running, completed, failed, rolledBack, summary."""
+        return self.status(limit=limit).as_dict()
+
+    def status(self, *, limit: int = 100) -> StatusReport:
+        """As `get_migration_status`, as a value."""
+        with self._context() as context:
+            return status(context, limit=limit)
+
+    def get_migration_logs(self, name: str | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest journal facts, oldest first; of one migration where `name` is given."""
+        with self._context() as context:
+            return [log_line(fact) for fact in self._facts(context, name, limit)]
+
+    def _facts(self, context: Context, name: str | None, limit: int) -> tuple[Fact, ...]:
+        if name is not None:
+            from bascule.planning.names import find
+
+            name = find(name, context.source.listing()).name
+        return logs(context, migration=name, limit=limit)
+
+    @contextmanager
+    def _context(self, *, changing: bool = False, quiet: bool = False) -> Iterator[Context]:
+        from bascule import wiring
+
+        context = wiring.context(
+            self._settings,
+            publish=_silence if quiet else self._bus.publish,
+            say=self._say,
+            read_only=not changing,
+        )
+        try:
+            yield context
+        finally:
+            context.target.close()
+
+
+class Bascule:
+    """Everything, wired for one target and one folder of migrations."""
+
+    migrations: EnhancedMigrationService
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        engine: Any = None,
+        connection: Any = None,
+        migrations_dir: str | os.PathLike[str] = "migrations",
+        settings: Settings | None = None,
+        say: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """`url`, a SQLAlchemy `engine`, or an open driver or SQLAlchemy `connection` says where the target is; a
+        connection is only
+        asked for its address, Bascule opens its own. `options` are settings by name (``environment="staging"``,
+        ``schema="ops"``).
+
+        `say` receives warnings and waits, one line each; without it they go to the ``bascule`` logger.
+
+        Raises ConfigError for a wrong setting.
+        """
+        if settings is None:
+            settings = _settings(url or _address_of(engine, connection), migrations_dir, options)
+        self.settings = settings
+        self._bus = Bus()
+        self.migrations = EnhancedMigrationService(settings, self._bus, say or _log)
+
+    @classmethod
+    def from_settings(
+        cls,
+        folder: str | os.PathLike[str] = ".",
+        *,
+        target: str | None = None,
+        config: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> Bascule:
+        """Made from the settings a command run in `folder` would use: pyproject.toml or bascule.toml, .env,
+        environment.
+        """
+        return cls(settings=load(folder=folder, target=target, config=config, environ=environ), say=say)
+
+    def subscribe(self, listener: Callable[[Event], None], pattern: str = "*") -> Callable[[], None]:
+        """Call `listener` for each event whose name matches (``migration.*``). Answers how to stop that. A listener
+        that raises is
+        logged and never fails a run.
+        """
+        return self._bus.subscribe(listener, pattern)
+
+
+def _settings(url: str, migrations_dir: str | os.PathLike[str], options: Mapping[str, Any]) -> Settings:
+    flags = {"database_url": ("url", url), "migrations_dir": ("migrations_dir", os.fspath(migrations_dir))}
+    flags |= {name: (name, value) for name, value in options.items()}
+    # What was given here is the whole truth: a DATABASE_URL that happens to be set must not send the run elsewhere.
+    return load(flags, environ={}, folder=os.getcwd())
+
+
+def _address_of(engine: Any, connection: Any) -> str:
+    if engine is None and connection is not None and hasattr(connection, "engine"):
+        engine = connection.engine
+    if engine is not None:
+        return str(engine.url.render_as_string(hide_password=False))
+    if connection is None:
+        raise UsageError("Say where the target is: url, engine or connection.", hint="Or use Bascule.from_settings().")
+    if hasattr(connection, "info") and hasattr(connection.info, "dsn"):
+        return _postgres_address(connection.info)
+    rows = connection.execute("PRAGMA database_list").fetchall()
+    path = next((row[2] for row in rows if row[1] == "main"), "")
+    if not path:
+        raise UsageError("The connection is to a database in memory, which nobody else can open.", hint="Use a file.")
+    return f"sqlite:///{path}"
+
+
+def _postgres_address(info: Any) -> str:
+    from urllib.parse import quote, urlencode
+
+    known = info.get_parameters()
+    user = quote(known.pop("user", ""), safe="")
+    password = f":{quote(info.password, safe='')}" if info.password else ""
+    host, port = quote(known.pop("host", ""), safe=""), known.pop("port", "")
+    database = quote(known.pop("dbname", ""), safe="")
+    where = f"{host}:{port}" if port else host
+    if host.startswith("%2F"):
+        known["host"], where = info.host, f":{port}" if port else ""
+    return f"postgresql://{user}{password}@{where}/{database}" + (f"?{urlencode(known)}" if known else "")
+
+
+def _applied_already(context: Context, name: str) -> Run:
+    for entry in context.target.ledger():
+        if entry.name == name:
+            return Run(
+                id=entry.run_id,
+                name=name,
+                timestamp=entry.applied_at,
+                execution_ms=entry.execution_ms,
+                status="completed",
+                notes=("it was applied already",),
+            )
+    raise MigrationFailed(f"{name} was not applied.", hint="See bascule status.")
+
+
+def _silence(_event: Event) -> None:
+    """Progress that nobody asked for."""
+
+
+def _log(words: str) -> None:
+    import logging
+
+    logging.getLogger("bascule").warning("%s", words)

@@ -1,0 +1,199 @@
+"""Run the migrations of one `up`, one after the other, under the lease."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+
+from bascule.domain.event import Event
+from bascule.domain.history import Fact
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.run import Run
+from bascule.errors import BasculeError
+from bascule.planning.impact import impact
+from bascule.ports.database import Lease
+from bascule.services.carry_out import CarryOut, Done
+from bascule.services.choice import Choice, choose
+from bascule.services.context import Context
+from bascule.services.environment import guard_environment
+from bascule.services.leasing import leased
+from bascule.services.loss import accept_losses
+from bascule.services.report import Report
+from bascule.services.requests import UpRequest
+from bascule.services.runs import RunNames
+from bascule.services.situation import Situation, look
+from bascule.services.unfinished import finish
+
+
+def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
+    """What `up` does when there may be something to do. Raises as `up`."""
+    choice = _choose(context, request, situation)
+    for words in choice.warnings:
+        context.say(words)
+    planned = choice.planned(context)
+    if request.dry_run:
+        return Report(success=True, message=_would(planned), planned=planned, warnings=_warnings(choice, planned))
+    if not planned and not situation.marks:
+        return Report(
+            success=True, message="Nothing to do: what you named is applied already.", warnings=choice.warnings
+        )
+    guard_environment(context)
+    losses = accept_losses(context, planned, accepted=request.accept_data_loss, yes=request.yes)
+    context.target.prepare()
+    run = planned[0].name if len(planned) == 1 else f"{len(planned)} migrations"
+    with leased(context, run, needless=lambda: _nothing_left(context, request, situation)) as lease:
+        if lease is None:
+            return Report(success=True, message="Nothing left to do: another process has just applied it.")
+        finished = finish(context, lease)
+        now = look(context, situation.refs)
+        if _changed(situation, now):
+            planned = _again(context, request, now, planned)
+        runs = [*finished, *_run_all(context, lease, planned, finished)]
+    return Report(
+        success=True,
+        message=_did(runs),
+        runs=tuple(runs),
+        warnings=(*_warnings(choice, planned), *losses),
+    )
+
+
+def _choose(context: Context, request: UpRequest, situation: Situation) -> Choice:
+    return choose(context, situation, names=request.names, to=request.to, steps=request.steps)
+
+
+def _nothing_left(context: Context, request: UpRequest, situation: Situation) -> bool:
+    now = look(context, situation.refs)
+    return not now.marks and not _choose(context, request, now).order
+
+
+def _changed(before: Situation, now: Situation) -> bool:
+    return len(before.applied) != len(now.applied) or bool(before.marks) or bool(now.marks)
+
+
+def _again(
+    context: Context, request: UpRequest, now: Situation, planned: Sequence[PlannedMigration]
+) -> tuple[PlannedMigration, ...]:
+    """Choose again after the wait for the lease; what was planned before is not read twice."""
+    kept = {each.name: each for each in planned}
+    choice = _choose(context, request, now)
+    known = {name: migration for name, migration in choice.read.items() if name not in kept}
+    fresh = dataclasses.replace(choice, order=tuple(ref for ref in choice.order if ref.name in known)).planned(context)
+    kept.update({each.name: each for each in fresh})
+    return tuple(kept[ref.name] for ref in choice.order)
+
+
+def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration], before: Sequence[Run]) -> list[Run]:
+    names = RunNames(context.clock)
+    ids = [names.mint(each.name) for each in planned]
+    if planned:
+        batch = Fact(
+            kind="batch_started",
+            run_id=ids[0],
+            migration="",
+            data={"runs": ids, "owner": context.owner},
+        )
+        context.target.append((batch,), durable=False)
+    runs: list[Run] = []
+    for each, run_id in zip(planned, ids, strict=True):
+        try:
+            runs.append(run_one(context, lease, each, run_id))
+        except BasculeError as error:
+            _tell_of_all(error, [*before, *runs], each, run_id, context)
+            raise
+    return runs
+
+
+def run_one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, *, resuming: bool = False) -> Run:
+    """One migration upwards, with its events. Raises as `CarryOut.perform`."""
+    begun = context.clock.now()
+    work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=resuming)
+    context.publish(
+        Event(name="migration.started", run_id=run_id, migration=planned.name, at=begun, data=_started(planned))
+    )
+    try:
+        done = work.perform()
+    except BasculeError as error:
+        context.publish(
+            Event(
+                name="migration.failed",
+                run_id=work.run_id,
+                migration=planned.name,
+                at=context.clock.now(),
+                data={"error": error.message, "code": error.code, "state": error.state},
+            )
+        )
+        raise
+    context.publish(
+        Event(
+            name="migration.completed",
+            run_id=work.run_id,
+            migration=planned.name,
+            at=context.clock.now(),
+            data={"executionTime": done.ms, "notes": list(done.notes)},
+        )
+    )
+    return completed(planned, work.run_id, begun, done)
+
+
+def completed(planned: PlannedMigration, run_id: str, begun: datetime, done: Done) -> Run:
+    """The RUN of a migration that was applied."""
+    return Run(
+        id=run_id,
+        name=planned.name,
+        timestamp=begun,
+        execution_ms=done.ms,
+        status="completed",
+        dependencies=planned.migration.depends or (),
+        data_impact=impact(insight for step in planned.steps for insight in step.insights),
+        notes=(*planned.warnings, *done.notes),
+    )
+
+
+def _started(planned: PlannedMigration) -> dict[str, object]:
+    return {"steps": len(planned.steps), "statements": len(planned.statements), "transactional": planned.transactional}
+
+
+def _tell_of_all(
+    error: BasculeError, runs: Sequence[Run], planned: PlannedMigration, run_id: str, context: Context
+) -> None:
+    """A failure in the middle of a batch has to tell of the whole batch."""
+    failed = Run(
+        id=run_id,
+        name=planned.name,
+        timestamp=context.clock.now(),
+        execution_ms=0,
+        status="failed",
+        dependencies=planned.migration.depends or (),
+        error=error.message,
+    )
+    error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
+    if runs:
+        words = "was applied and stays applied" if len(runs) == 1 else "were applied and stay applied"
+        error.message += f"\n{_count(len(runs))} before it {words}."
+        if error.state == "unchanged":
+            error.state = "changed"
+
+
+def _count(number: int) -> str:
+    return f"{number} migration" + ("" if number == 1 else "s")
+
+
+def _would(planned: Sequence[PlannedMigration]) -> str:
+    return f"Would run {_count(len(planned))}." if planned else "Nothing to do."
+
+
+def _did(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "Nothing left to do: another process has just applied it."
+    if len(runs) == 1:
+        return f"Migration {runs[0].name} executed successfully"
+    return f"{_count(len(runs))} executed successfully"
+
+
+def _warnings(choice: Choice, planned: Sequence[PlannedMigration]) -> tuple[str, ...]:
+    words = list(choice.warnings)
+    for each in planned:
+        words.extend(f"{each.name}: {warning}" for warning in each.warnings)
+        words.extend(f"{each.name}: {warning}" for warning in each.undecidable)
+    return tuple(words)

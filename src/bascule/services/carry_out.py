@@ -1,0 +1,466 @@
+"""Perform one planned migration: ask the engine, do what it says, tell it what happened, until it says finished."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from bascule.domain.event import Event
+from bascule.domain.history import Fact, LedgerEntry
+from bascule.domain.migration import Script
+from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.statement import Statement
+from bascule.engine.commands import (
+    Ask,
+    Begin,
+    Command,
+    Fail,
+    Finished,
+    Look,
+    MarkDone,
+    Repair,
+    RunMarked,
+    RunWhole,
+    Send,
+    WaitForBuilder,
+)
+from bascule.engine.decide import BEGUN, decide
+from bascule.engine.facts import Facts, recall
+from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson
+from bascule.ports.database import Job, Lease, LedgerChange, Mark, Performed, Progress, WorkFailed
+from bascule.services.context import Context
+from bascule.services.failures import failed
+from bascule.services.trying import LANDED, Attempts
+
+UNSET = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands where the store writes its own time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How a migration ended well."""
+
+    ms: int
+    rows: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class CarryOut:
+    """One run. `perform` does it; everything else is its hands.
+
+    Raises from `perform`: MigrationFailed, LockNotAvailable, NeedsPerson, Interrupted. In every case what was written
+    down
+    beforehand is enough for the next process to go on.
+    """
+
+    context: Context
+    lease: Lease
+    planned: PlannedMigration
+    run_id: str
+    resuming: bool = False
+    """An earlier process left marks of this script; what it did is recalled first."""
+    meanwhile: Callable[[], None] | None = None
+    rows: list[int] = field(default_factory=list)
+    """Rows changed, statement by statement."""
+    _notes: list[str] = field(default_factory=list)
+    _failure: WorkFailed | None = None
+    _begun: float = 0.0
+    _written: bool = False
+
+    def perform(self) -> Done:
+        """Carry the migration out, from wherever it stands."""
+        self._begun = self.context.clock.monotonic()
+        facts = self._recall() if self.resuming else Facts(applied=self.planned.direction == "down")
+        try:
+            if self._python and not (self.planned.transactional and not facts.marks):
+                self._stepwise_python(facts)
+            else:
+                while not isinstance(command := decide(self.planned, facts), Finished):
+                    facts = self._do(command, facts)
+        except BasculeError as error:
+            self._write_failure(error)
+            raise
+        return Done(ms=self._elapsed_ms(), rows=tuple(self.rows), notes=tuple(self._notes))
+
+    # ---- what is known -----------------------------------------------------------------------------------------------
+
+    def _recall(self) -> Facts:
+        """Facts of a run that somebody else began."""
+        planned = self.planned
+        applied = planned.direction == "down"
+        marks = self.context.target.marks().get((planned.name, planned.direction), {})
+        if not marks:
+            return Facts(applied=applied)
+        self.run_id = next(iter(marks.values()))[1]
+        journal = self.context.target.journal(run_id=self.run_id)
+        facts = recall(
+            applied=applied,
+            marks={step: digest for step, (digest, _) in marks.items()},
+            journal=[fact for fact in journal if fact.direction == planned.direction],
+        )
+        done = sum(1 for step in marks if step != BEGUN)
+        self._note(f"resumed run {self.run_id}: {done} of {len(planned.steps)} steps were done already")
+        self._append(self._fact("run_resumed"), durable=False)
+        return dataclasses.replace(facts, resumed=True)
+
+    # ---- the hands ---------------------------------------------------------------------------------------------------
+
+    def _do(self, command: Command, facts: Facts) -> Facts:
+        match command:
+            case RunWhole():
+                return self._whole(facts)
+            case Begin():
+                return self._begin(facts)
+            case RunMarked(step=step, last=last):
+                return self._marked(step, last, facts)
+            case Look(step=step):
+                return self._look(step, facts)
+            case Send(step=step):
+                return self._send(step, facts)
+            case Repair(step=step):
+                return self._repair(step, facts)
+            case MarkDone(step=step, last=last, recognised=recognised):
+                return self._mark_done(step, last, recognised, facts)
+            case WaitForBuilder(step=step):
+                return self._wait_for_builder(step, facts)
+            case Fail():
+                assert self._failure is not None, "the engine fails only a step that this process sent"
+                raise self._failed(self._failure, command.step)
+            case Ask():
+                raise self._ask(command)
+            case Finished():
+                return facts
+
+    @property
+    def _python(self) -> bool:
+        return any(step.kind == "python" for step in self.planned.steps)
+
+    @property
+    def _script(self) -> Script:
+        script = self.planned.migration.up if self.planned.direction == "up" else self.planned.migration.down
+        assert script is not None, "a direction without a script is never planned"
+        return script
+
+    def _whole(self, facts: Facts) -> Facts:
+        statements = self.planned.steps[0].statements if self.planned.steps and not self._python else ()
+        settings = self.planned.steps[0].settings if self.planned.steps else ()
+        job = self._job(
+            statements=statements,
+            settings=settings,
+            ledger=self._ledger_change(),
+            clear_marks=self.planned.direction == "down",
+            before=self.planned.touch if self.planned.direction == "up" else None,
+            facts=(self._ended(),),
+        )
+        self._try(job, self.planned.steps[0] if self.planned.steps else None)
+        return dataclasses.replace(facts, applied=self.planned.direction == "up")
+
+    def _begin(self, facts: Facts) -> Facts:
+        whole = self._digest_of_all()
+        job = self._job(
+            mark=Mark(step=BEGUN, digest=whole),
+            before=self.planned.touch if self.planned.direction == "up" else None,
+            facts=(self._fact("run_started"),),
+        )
+        self._try(job, None)
+        return facts.with_mark(BEGUN, whole)
+
+    def _marked(self, step: Step, last: bool, facts: Facts) -> Facts:
+        self._tell(step, "running")
+        job = self._job(
+            statements=step.statements,
+            settings=step.settings,
+            mark=None if last else Mark(step=step.index, digest=step.digest),
+            clear_marks=last,
+            ledger=self._ledger_change() if last else None,
+            facts=(self._ended(),) if last else (self._fact("step_done", step.index),),
+        )
+        self._try(job, step)
+        return self._after(step, last, facts)
+
+    def _look(self, step: Step, facts: Facts) -> Facts:
+        effect = step.insights[0].effect
+        if effect is None:
+            return facts.with_step(step.index, seen="undecidable")
+        seen = self.context.target.observe(effect)
+        first = facts.of(step.index)
+        if first.before is None and first.outcome is None:
+            return facts.with_step(step.index, seen=seen.state, before=seen.state)
+        return facts.with_step(step.index, seen=seen.state)
+
+    def _send(self, step: Step, facts: Facts) -> Facts:
+        known = facts.of(step.index)
+        text = step.statements[0].text
+        announced = self._fact(
+            "step_started", step.index, before=known.before, digest=step.digest, statement=text[:500]
+        )
+        self._append(announced, durable=True)
+        facts = facts.with_step(step.index, outcome="sent", seen=None, answer=None)
+        self._tell(step, "running")
+        try:
+            done = self.context.target.perform_bare(
+                step.statements[0],
+                settings=step.settings,
+                lease=self.lease,
+                run_id=self.run_id,
+                watch=self._watch(step),
+            )
+        except WorkFailed as failure:
+            return self._bare_failed(step, failure, facts)
+        self.rows.extend(done.rows)
+        self._append(self._fact("step_done", step.index), durable=True)
+        return facts.with_step(step.index, outcome="ended", seen=None)
+
+    def _bare_failed(self, step: Step, failure: WorkFailed, facts: Facts) -> Facts:
+        if failure.kind == "lost":
+            self._attempts().after_loss(failure)
+            return facts.with_step(step.index, seen=None)
+        if failure.kind in ("fence", "cancelled"):
+            raise self._failed(failure, step)
+        self._append(
+            self._fact("step_failed", step.index, error=failure.message, sqlstate=failure.sqlstate), durable=True
+        )
+        self._failure = failure
+        return facts.with_step(step.index, outcome="refused", seen=None)
+
+    def _repair(self, step: Step, facts: Facts) -> Facts:
+        effect = step.insights[0].effect
+        assert effect is not None, "only an effect that the catalog shows can be seen broken"
+        try:
+            words = self.context.target.repair(effect, lease=self.lease)
+        except WorkFailed as failure:
+            if failure.kind == "lost":
+                self._attempts().after_loss(failure)
+                return facts.with_step(step.index, seen=None)
+            raise self._failed(failure, step) from failure
+        self._note(words)
+        self._append(self._fact("repaired", step.index, words=words), durable=True)
+        return facts.with_step(step.index, seen=None, repairs=facts.of(step.index).repairs + 1, **_again(facts, step))
+
+    def _mark_done(self, step: Step, last: bool, recognised: bool, facts: Facts) -> Facts:
+        if recognised:
+            self._note(f"the effect of line {step.statements[0].line} was already there; it was not done twice")
+        job = self._job(
+            mark=None if last else Mark(step=step.index, digest=step.digest),
+            clear_marks=last,
+            ledger=self._ledger_change() if last else None,
+            facts=(self._ended(),) if last else (),
+        )
+        self._try(job, step)
+        return self._after(step, last, facts)
+
+    def _wait_for_builder(self, step: Step, facts: Facts) -> Facts:
+        clock = self.context.clock
+        begun = clock.monotonic()
+        self._tell(step, "waiting for another session that is at work on the same object")
+        while self._look(step, facts).of(step.index).seen == "building":
+            if clock.monotonic() - begun > self.context.policy.limits.bare_lock_wait:
+                raise LockNotAvailable(
+                    f"{self.planned.name}: another session is still building what line "
+                    f"{step.statements[0].line} asks for.",
+                    hint="Run again when it has ended.",
+                    state=self._state(facts),
+                )
+            if self.context.stopping() or not self.lease.held():
+                raise self._failed(WorkFailed("cancelled", "stopped while waiting"), step)
+            clock.sleep(0.2)
+        return facts.with_step(step.index, seen=None)
+
+    # ---- Python ------------------------------------------------------------------------------------------------------
+
+    def _work(self, connection: Any) -> None:
+        """The author's function, inside the transaction."""
+        from bascule.services.python_migrations import scripts
+
+        step = self.planned.steps[0]
+
+        def tell(statement: Statement) -> None:
+            self._tell(dataclasses.replace(step, statements=(statement,)), "running")
+
+        scripts(self.context).in_transaction(
+            self._script, self.planned.direction, connection, dialect=self.context.target.dialect, on_statement=tell
+        )
+
+    def _stepwise_python(self, facts: Facts) -> None:
+        """The author's function, each statement a step; then the ledger row."""
+        from bascule.services.python_migrations import PythonSteps, scripts
+
+        if BEGUN not in facts.marks:
+            facts = self._begin(facts)
+        steps = PythonSteps(work=self, facts=facts, perform=self._do)
+        target = self.context.target
+        scripts(self.context).stepwise(
+            self._script,
+            self.planned.direction,
+            dialect=target.dialect,
+            server_version=target.describe().version,
+            execute=steps.execute,
+            connect=target.open_reader,
+            batches=steps,
+        )
+        self._try(self._job(clear_marks=True, ledger=self._ledger_change(), facts=(self._ended(),)), None)
+
+    def batch(self, statement: Statement | None, mark: Mark, settings: tuple[str, ...]) -> int:
+        """One transaction of a step that runs in many, with its mark. Answers the rows changed."""
+        before = len(self.rows)
+        statements = () if statement is None else (statement,)
+        self._try(self._job(statements=statements, settings=settings, mark=mark), None)
+        return sum(rows for rows in self.rows[before:] if rows > 0)
+
+    # ---- jobs --------------------------------------------------------------------------------------------------------
+
+    def _job(self, **parts: Any) -> Job:
+        return Job(run_id=self.run_id, migration=self.planned.name, direction=self.planned.direction, **parts)
+
+    def _try(self, job: Job, step: Step | None) -> None:
+        try:
+            performed = self._perform(job, step)
+        except WorkFailed as failure:
+            raise self._failed(failure, step) from failure
+        if performed is LANDED:
+            self._note("the connection was lost, and the server had already committed; nothing was done twice")
+            return
+        self.rows.extend(performed.rows)
+        for notice in performed.notices:
+            self._note(notice)
+
+    def _perform(self, job: Job, step: Step | None) -> Performed:
+        attempts, watch = self._attempts(), self._watch(step)
+        if step is None or step.kind != "python":
+            return attempts.perform(job, watch=watch, meanwhile=self.meanwhile)
+        target = self.context.target
+        return attempts.keep_trying(job, lambda: target.perform_with(job, self._work, lease=self.lease, watch=watch))
+
+    def _attempts(self) -> Attempts:
+        return Attempts(context=self.context, lease=self.lease, tell=self._tell_waiting)
+
+    def _after(self, step: Step, last: bool, facts: Facts) -> Facts:
+        if last:
+            return dataclasses.replace(facts, applied=self.planned.direction == "up", marks={})
+        return facts.with_mark(step.index, step.digest)
+
+    def _ledger_change(self) -> LedgerChange:
+        planned, migration = self.planned, self.planned.migration
+        if planned.direction == "down":
+            return LedgerChange(remove=planned.name)
+        return LedgerChange(
+            entry=LedgerEntry(
+                name=planned.name,
+                version=migration.ref.version,
+                position=0,
+                run_id=self.run_id,
+                applied_at=UNSET,
+                execution_ms=0 if planned.transactional else max(1, self._elapsed_ms()),
+                exact_hash=migration.exact_hash,
+                semantic_hash=planned.semantic_hash,
+                parser=planned.parser,
+                repeatable=migration.ref.repeatable,
+                script=migration.up.text,
+            )
+        )
+
+    def _digest_of_all(self) -> str:
+        return self.planned.semantic_hash
+
+    # ---- telling -----------------------------------------------------------------------------------------------------
+
+    def _fact(self, kind: str, step: int | None = None, **data: Any) -> Fact:
+        return Fact(
+            kind=kind,
+            run_id=self.run_id,
+            migration=self.planned.name,
+            direction=self.planned.direction,
+            step=step,
+            data={key: value for key, value in data.items() if value is not None},
+        )
+
+    def _ended(self) -> Fact:
+        up = self.planned.direction == "up"
+        notes = list(self._notes) or None
+        ms = None if self.planned.transactional else self._elapsed_ms()
+        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms)
+
+    def _append(self, fact: Fact, *, durable: bool) -> None:
+        self.context.target.append((fact,), durable=durable)
+
+    def _note(self, words: str) -> None:
+        if words and words not in self._notes:
+            self._notes.append(words)
+
+    def _elapsed_ms(self) -> int:
+        return round((self.context.clock.monotonic() - self._begun) * 1000)
+
+    def _tell(self, step: Step | None, phase: str, percent: float | None = None, waiting: tuple[str, ...] = ()) -> None:
+        data: dict[str, Any] = {
+            "step": step.index if step else 0,
+            "steps": len(self.planned.steps),
+            "statement": step.statements[0].text[:200] if step and step.statements else "",
+            "phase": phase,
+            "percent": percent,
+            "elapsedMs": self._elapsed_ms(),
+            "waiting": list(waiting),
+        }
+        self.context.publish(
+            Event(
+                name="migration.progress",
+                run_id=self.run_id,
+                migration=self.planned.name,
+                at=self.context.clock.now(),
+                data=data,
+            )
+        )
+
+    def _tell_waiting(self, words: str, blockers: tuple[str, ...]) -> None:
+        self._tell(None, words, waiting=blockers)
+
+    def _watch(self, step: Step | None) -> Callable[[Progress], None]:
+        def watch(progress: Progress) -> None:
+            self._tell(step, progress.phase, progress.percent, progress.waiting_for)
+
+        return watch
+
+    # ---- ends --------------------------------------------------------------------------------------------------------
+
+    def _state(self, facts: Facts) -> Any:
+        return "changed" if any(index != BEGUN for index in facts.marks) else "unchanged"
+
+    def _write_failure(self, error: BasculeError) -> None:
+        """What the author's Python raised has not passed through `failed`, which writes the fact."""
+        if self._written:
+            return
+        try:
+            self._append(self._fact("run_failed", error=error.message, state=error.state), durable=True)
+        except (BasculeError, WorkFailed) as problem:
+            self.context.say(f"The failure could not be written to the journal: {problem}")
+
+    def _failed(self, failure: WorkFailed, step: Step | None) -> Exception:
+        self._written = True
+        return failed(self.context, self.planned, self.run_id, failure, step)
+
+    def _ask(self, command: Ask) -> NeedsPerson:
+        self._written = True
+        self._append(
+            self._fact("asked", command.step.index, code=command.code, question=command.question), durable=True
+        )
+        answers = {
+            "undecidable_step": "Look at the database, then answer with: bascule recover --answer done (it ran) "
+            "or: bascule recover --answer again (it did not, send it again).",
+            "temporary_lost": "Finish the rest by hand and record it with: bascule mark "
+            f"{self.planned.name} --applied; or, if nothing needs it, go on with: bascule recover --answer done",
+        }
+        return NeedsPerson(
+            f"{self.planned.name}: {command.question}",
+            code=command.code,
+            hint=answers.get(command.code, "Look at the server's log for the cause, then run again."),
+            state="changed",
+            details={"migration": self.planned.name, "step": command.step.index, "run": self.run_id},
+        )
+
+
+def _again(facts: Facts, step: Step) -> dict[str, Any]:
+    """After a repair of something the server had called done, the statement has to be sent again."""
+    return {"outcome": None} if facts.of(step.index).outcome in ("ended", "sent") else {}

@@ -1,0 +1,61 @@
+"""What every service is given: the ports it works through and the policies it works by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bascule.domain.event import Event
+from bascule.domain.statement import Touch
+from bascule.ports.clock import Clock
+from bascule.ports.database import Limits, Target
+from bascule.ports.source import Source
+
+if TYPE_CHECKING:
+    from bascule.ports.python import PythonScripts
+
+Environment = Literal["development", "staging", "production"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The decisions a project has made."""
+
+    environment: Environment = "development"
+    environment_named: bool = False
+    """The environment was set somewhere, not taken by default."""
+    late: Literal["apply", "refuse"] = "apply"
+    """What to do with a pending migration that is older than the newest applied one."""
+    lock_wait: float = 300.0
+    """Seconds to wait for the lease; 0: not at all."""
+    limits: Limits = field(default_factory=Limits)
+    accept_data_loss: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    outside: Touch = field(default_factory=Touch)
+    """Objects the user leaves out of fingerprints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Ports and policies of one command."""
+
+    source: Source
+    target: Target
+    policy: Policy
+    clock: Clock
+    publish: Callable[[Event], None]
+    """The bus. Never raises."""
+    say: Callable[[str], None]
+    """A line for the person at the terminal (stderr)."""
+    confirm: Callable[[str], bool] | None = None
+    """Ask a yes/no question; None when nobody is there to answer."""
+    python: Callable[[], PythonScripts | None] = lambda: None
+    """Who runs Python migrations, asked only when there is one; None when the extra is not installed."""
+    owner: str = ""
+    """user@host:pid, shown to whoever waits for us."""
+    stopping: Callable[[], str | None] = lambda: None
+    """Name of the signal that asked us to stop, None while none has."""
+
+
+__all__ = ["Context", "Environment", "Policy"]

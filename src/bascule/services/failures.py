@@ -1,0 +1,204 @@
+"""From a failed piece of work to the error a person reads: what happened, what is now true, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bascule.domain.history import Fact
+from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.statement import Statement
+from bascule.engine.decide import BEGUN
+from bascule.errors import BasculeError, Interrupted, LockNotAvailable, MigrationFailed, State
+from bascule.ports.database import WorkFailed
+from bascule.services.context import Context
+
+
+def failed(
+    context: Context, planned: PlannedMigration, run_id: str, failure: WorkFailed, step: Step | None
+) -> BasculeError:
+    """The error for a failure, after looking at what the database kept, with the fact of it written to the journal."""
+    state, truth = _truth(context, planned, failure)
+    statement = _statement(planned, failure, step)
+    where = _where(planned, failure, statement)
+    kind = "run_interrupted" if failure.kind == "cancelled" and context.stopping() else "run_failed"
+    data: dict[str, Any] = {
+        "error": failure.message,
+        "sqlstate": failure.sqlstate or None,
+        "line": statement.line if statement else None,
+        "state": state,
+    }
+    fact = Fact(
+        kind=kind,
+        run_id=run_id,
+        migration=planned.name,
+        direction=planned.direction,
+        step=step.index if step and not planned.transactional else None,
+        data={key: value for key, value in data.items() if value is not None},
+    )
+    _write(context, fact)
+    message = "\n".join(part for part in (where, *_words(failure), truth) if part)
+    details = _details(planned, failure, statement)
+    if failure.kind == "cancelled":
+        signal = context.stopping() or "a request"
+        return Interrupted(
+            f"{planned.name} was stopped by {signal}.\n{truth}",
+            hint=_next(planned, state),
+            state=state,
+            details=details,
+        )
+    if failure.kind == "lock_timeout":
+        return LockNotAvailable(message, hint=_lock_hint(failure), state=state, details=details)
+    return MigrationFailed(
+        message,
+        code=_CODES.get(failure.kind, "failed"),
+        hint=_hint(planned, failure, state),
+        state=state,
+        details=details,
+    )
+
+
+_CODES = {
+    "lost": "connection_lost",
+    "fence": "lease_lost",
+    "timeout": "statement_timeout",
+    "full": "disk_full",
+    "deadlock": "deadlock",
+    "serialization": "serialization_failure",
+}
+
+
+def _truth(context: Context, planned: PlannedMigration, failure: WorkFailed) -> tuple[State, str]:
+    """What the database kept. Asked, where it can be asked; said to be unknown where it cannot."""
+    if failure.kind == "lost":
+        return "unknown", "The server cannot be asked what it did; the next run finds out before it does anything."
+    try:
+        applied = any(entry.name == planned.name for entry in context.target.ledger())
+        marks = context.target.marks().get((planned.name, planned.direction), {})
+    except (BasculeError, WorkFailed):
+        return (
+            "unknown",
+            "The server does not answer any more; the next run finds out what it did before it does anything.",
+        )
+    if applied == (planned.direction == "up"):
+        return "changed", f"{planned.name} had already been committed: it is done, whole."
+    done = sum(1 for index in marks if index != BEGUN)
+    if done:
+        return (
+            "changed",
+            f"{done} of {len(planned.steps)} steps of {planned.name} are done and stay; it goes on from there.",
+        )
+    if BEGUN in marks and any(step.kind == "bare" for step in planned.steps):
+        return "unchanged", f"No step of {planned.name} is done."
+    return "unchanged", f"Nothing of {planned.name} was kept; the database is as it was before it."
+
+
+def _statement(planned: PlannedMigration, failure: WorkFailed, step: Step | None) -> Statement | None:
+    if step is None:
+        return None
+    if step.kind == "bare":
+        return step.statements[0]
+    if failure.statement is not None and failure.statement < len(step.statements):
+        return step.statements[failure.statement]
+    return None
+
+
+def _where(planned: PlannedMigration, failure: WorkFailed, statement: Statement | None) -> str:
+    script = planned.migration.up if planned.direction == "up" else planned.migration.down
+    path = script.path if script else planned.migration.ref.path
+    doing = "" if planned.direction == "up" else "rolling back "
+    if statement is None:
+        return f"{doing}{planned.name} failed ({path})."
+    line = statement.line
+    if failure.position is not None:
+        line += statement.text.count("\n", 0, failure.position)
+    text = " ".join(statement.text.split())
+    text = text if len(text) <= 300 else text[:299] + "…"
+    return f"{doing}{planned.name} failed at {path}:{line}, statement {statement.index + 1}: {text}"
+
+
+def _words(failure: WorkFailed) -> list[str]:
+    words = [failure.message]
+    if failure.detail:
+        words.append(f"Detail: {failure.detail}")
+    if failure.hint:
+        words.append(f"Server's hint: {failure.hint}")
+    if failure.context:
+        words.append(f"Context: {failure.context}")
+    words.extend(f"Blocked by {blocker}" for blocker in failure.blockers)
+    return words
+
+
+def _hint(planned: PlannedMigration, failure: WorkFailed, state: State) -> str:
+    if failure.kind == "lost":
+        return "Run the same command again when the server is back."
+    if failure.kind == "fence":
+        return (
+            "Another process took over because this one did not renew its lease in time. "
+            "Run again: what is done stays done."
+        )
+    if failure.kind == "full":
+        return "Make room, then run again."
+    if failure.kind == "timeout":
+        return "Raise statement_timeout for this migration, or make it smaller, then run again."
+    if failure.kind in ("deadlock", "serialization"):
+        return "It clashed with the application every time it was tried. Run again when it is quieter."
+    return _next(planned, state)
+
+
+def _next(planned: PlannedMigration, state: State) -> str:
+    verb = "up" if planned.direction == "up" else "rollback"
+    if state == "changed":
+        return (
+            f"Correct the rest of the file (what is done must stay as it is), then run bascule {verb} again: "
+            "it goes on there."
+        )
+    return f"Correct the file, then run bascule {verb} again."
+
+
+def _lock_hint(failure: WorkFailed) -> str:
+    if failure.blockers:
+        return "Let the blocking session end (or end it), then run again; lock_retry says how long to keep trying."
+    return "Run again when it is quieter; lock_retry says how long to keep trying."
+
+
+def _details(planned: PlannedMigration, failure: WorkFailed, statement: Statement | None) -> dict[str, Any]:
+    details: dict[str, Any] = {"migration": planned.name, "server": failure.message}
+    if failure.sqlstate:
+        details["sqlstate"] = failure.sqlstate
+    if statement is not None:
+        details["line"] = statement.line
+        details["statement"] = statement.text[:2000]
+    if failure.detail:
+        details["detail"] = failure.detail
+    if failure.hint:
+        details["serverHint"] = failure.hint
+    if failure.blockers:
+        details["blockers"] = list(failure.blockers)
+    return details
+
+
+def _write(context: Context, fact: Fact) -> None:
+    """The failure goes to the journal if it can; that it cannot must not hide the failure itself."""
+    try:
+        context.target.append((fact,), durable=True)
+    except (BasculeError, WorkFailed) as problem:
+        context.say(f"The failure could not be written to the journal: {problem}")
+
+
+@contextmanager
+def unplanned(name: str) -> Iterator[None]:
+    """Turn a failure of bookkeeping alone (no script ran) into the error a person reads."""
+    try:
+        yield
+    except WorkFailed as failure:
+        if failure.kind == "lock_timeout":
+            raise LockNotAvailable("\n".join(_words(failure)), hint=_lock_hint(failure)) from failure
+        state: State = "unknown" if failure.kind == "lost" else "unchanged"
+        raise MigrationFailed(
+            "\n".join((f"The ledger entry of {name} could not be written.", *_words(failure))),
+            code=_CODES.get(failure.kind, "failed"),
+            hint="Run the same command again.",
+            state=state,
+        ) from failure

@@ -1,0 +1,53 @@
+"""Correct the ledger without running anything (Alembic's stamp, Django's --fake)."""
+
+from __future__ import annotations
+
+from bascule.domain.history import LedgerEntry
+from bascule.planning.meaning import meaning, parser_of
+from bascule.planning.names import find
+from bascule.ports.database import LedgerChange
+from bascule.services.carry_out import UNSET
+from bascule.services.context import Context
+from bascule.services.environment import guard_environment
+from bascule.services.record import record
+from bascule.services.report import Report
+from bascule.services.situation import look
+
+
+def mark(context: Context, name: str, applied: bool, actor: str, reason: str = "") -> Report:
+    """Record a migration as applied, or as pending again, without running it. Marks of a half-done script are cleared.
+
+    Raises UsageError for a name that neither folder nor ledger knows, and as `up`.
+    """
+    situation = look(context)
+    ledger = situation.ledger
+    known = name if name in ledger and name not in situation.by_name else find(name, situation.refs).name
+    half_done = any(half == known for half, _ in situation.marks)
+    if (known in ledger) == applied and not half_done:
+        return Report(success=True, message=f"{known} is recorded as {_word(applied)} already.")
+    guard_environment(context)
+    data = {"applied": applied, "actor": actor, "reason": reason}
+    if applied:
+        migration = context.source.read(situation.by_name[known])
+        entry = LedgerEntry(
+            name=known,
+            version=migration.ref.version,
+            position=0,
+            run_id="",
+            applied_at=UNSET,
+            execution_ms=0,
+            exact_hash=migration.exact_hash,
+            semantic_hash=meaning(migration.up, context.target.dialect),
+            parser=parser_of(migration.up),
+            how="mark",
+            repeatable=migration.ref.repeatable,
+            script=migration.up.text,
+        )
+        record(context, known, LedgerChange(entry=entry), "marked", data)
+    else:
+        record(context, known, LedgerChange(remove=known), "marked", data)
+    return Report(success=True, message=f"{known} is now recorded as {_word(applied)}; nothing was run.")
+
+
+def _word(applied: bool) -> str:
+    return "applied" if applied else "pending"

@@ -1,0 +1,39 @@
+"""What a person asked for, with every option of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpRequest:
+    """Apply migrations: all pending ones, or those named with what they need, or up to one, or the first few."""
+
+    names: tuple[str, ...] = ()
+    to: str | None = None
+    steps: int | None = None
+    dry_run: bool = False
+    accept_data_loss: bool = False
+    yes: bool = False
+    """Every question was answered yes beforehand."""
+    validate: bool = True
+    backup: bool = True
+    progress: bool = True
+    rollback_on_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRequest:
+    """Undo migrations: the last applied, one by name with those that depend on it, the last few, or back to one
+    (which stays).
+    """
+
+    name: str | None = None
+    to: str | None = None
+    steps: int | None = None
+    backup: str | None = None
+    dry_run: bool = False
+    accept_data_loss: bool = False
+    yes: bool = False
+    validate: bool = True
+    make_backup: bool = True

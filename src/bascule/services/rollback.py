@@ -1,0 +1,226 @@
+"""Undo applied migrations by their down scripts, newest first, and say how exact each came back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from bascule.domain.history import LedgerEntry
+from bascule.domain.migration import Migration
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.run import Run
+from bascule.domain.statement import Touch
+from bascule.errors import BasculeError, Refused
+from bascule.planning.names import find
+from bascule.planning.select import select_rollback
+from bascule.planning.steps import touch_of
+from bascule.ports.database import Lease
+from bascule.services.context import Context
+from bascule.services.environment import guard_environment, protected
+from bascule.services.leasing import leased
+from bascule.services.loss import accept_losses
+from bascule.services.planned import plan_one
+from bascule.services.report import Report
+from bascule.services.requests import RollbackRequest
+from bascule.services.runs import RunNames
+from bascule.services.situation import Situation, look
+from bascule.services.undo import undo_one
+from bascule.services.unfinished import finish
+
+
+def rollback(context: Context, request: RollbackRequest) -> Report:
+    """Undo what is asked for. Raises as `up`; `Refused` with code ``no_way_back`` where a down script is missing or
+    empty.
+    """
+    situation = look(context)
+    half_done = _half_done(situation, request, context)
+    entries = _select(context, situation, request) if not half_done else ()
+    if not entries and not half_done:
+        return Report(success=True, message="Nothing to roll back.")
+    plans = _plan(context, entries, half_done)
+    if request.dry_run:
+        return Report(success=True, message=f"Would roll back {_names(plans)}.", planned=plans)
+    guard_environment(context)
+    if len(plans) > 1:
+        context.say(f"Rolling back, in this order: {_names(plans)}.")
+    accepted = _no_way_back(context, plans, request)
+    losses = accept_losses(context, plans, accepted=request.accept_data_loss, yes=request.yes)
+    context.target.prepare()
+    with leased(context, f"rollback of {_names(plans)}") as lease:
+        assert lease is not None, "without `needless` the lease is had or an error raised"
+        finished = finish(context, lease, leave=frozenset(half_done))
+        now = look(context, situation.refs)
+        if not half_done and [each.name for each in now.applied] != [each.name for each in situation.applied]:
+            raise Refused(
+                "The ledger changed while this command was waiting: another process applied or rolled back something.",
+                code="changed_meanwhile",
+                hint="Look with bascule status, then run again.",
+            )
+        runs = _undo_all(context, lease, plans, now, finished)
+    return Report(success=True, message=_did(runs), runs=(*finished, *runs), warnings=(*accepted, *losses))
+
+
+def _half_done(situation: Situation, request: RollbackRequest, context: Context) -> tuple[str, ...]:
+    """A script that stopped half way can be rolled back by its name; rolling back "the last one" past it would be a
+    guess.
+    """
+    names = {name for name, direction in situation.marks if direction == "up"}
+    if not names:
+        return ()
+    if request.name is not None:
+        name = find(request.name, situation.refs).name
+        return (name,) if name in names else ()
+    first = min(names)
+    raise Refused(
+        f"{first} is half done.",
+        code="half_done",
+        hint=f"Finish it with bascule up, or undo what was done of it with bascule rollback {first}.",
+        state="unchanged",
+    )
+
+
+def _select(context: Context, situation: Situation, request: RollbackRequest) -> tuple[LedgerEntry, ...]:
+    listed = situation.by_name
+    by_name = request.name is not None
+    depends = (
+        {
+            entry.name: context.source.read(listed[entry.name]).depends
+            for entry in situation.applied
+            if entry.name in listed
+        }
+        if by_name
+        else {}
+    )
+    return select_rollback(
+        situation.refs,
+        situation.applied,
+        depends,
+        name=request.name,
+        to=request.to,
+        steps=request.steps,
+    )
+
+
+def _plan(context: Context, entries: Sequence[LedgerEntry], half_done: Sequence[str]) -> tuple[PlannedMigration, ...]:
+    listed = {ref.name: ref for ref in context.source.listing()}
+    plans = []
+    for name in (*half_done, *(entry.name for entry in entries)):
+        migration = context.source.read(listed[name])
+        plans.append(plan_one(context, _with_a_down(migration), "down"))
+    return tuple(plans)
+
+
+def _with_a_down(migration: Migration) -> Migration:
+    """A missing way back is planned as an empty one, so that there is one path for both; `_no_way_back` has the say."""
+    if migration.down is not None:
+        return migration
+    return dataclasses.replace(migration, down=dataclasses.replace(migration.up, text="", empty=True, language="sql"))
+
+
+def _no_way_back(context: Context, plans: Sequence[PlannedMigration], request: RollbackRequest) -> tuple[str, ...]:
+    """Scripts without a way back: refused, unless their up left nothing to undo, or the loss was accepted."""
+    blocked = []
+    for each in plans:
+        migration = each.migration
+        assert migration.down is not None
+        if not migration.down.empty:
+            continue
+        if migration.irreversible is None and _up_changed_nothing(context, each):
+            continue
+        reason = migration.irreversible or "its down script is empty or missing"
+        blocked.append(f"{each.name} has no way back: {reason}")
+    if blocked and not request.accept_data_loss:
+        raise Refused(
+            "\n".join(blocked),
+            code="no_way_back",
+            hint="Write a down script. To only take it off the ledger and leave the schema as it is: "
+            "bascule rollback … --accept-data-loss" + (" (production: think twice)." if protected(context) else "."),
+            details={"noWayBack": blocked},
+        )
+    return tuple(blocked)
+
+
+def _up_changed_nothing(context: Context, planned: PlannedMigration) -> bool:
+    """The up changed neither schema (looked at) nor rows (read from its statements)."""
+    from bascule.planning.steps import read_script
+    from bascule.rollback.verdict import compare
+
+    before = context.target.before(planned.name)
+    if before is None or planned.migration.up.language == "python":
+        return planned.migration.up.empty
+    _, insights = read_script(planned.migration.up, context.target.dialect)
+    if any(
+        insight.kind in ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "TRUNCATE", "DO", "CALL")
+        for insight in insights
+    ):
+        return False
+    return not compare(before, context.target.snapshot(planned.touch))
+
+
+def _undo_all(
+    context: Context, lease: Lease, plans: Sequence[PlannedMigration], situation: Situation, before: Sequence[Run]
+) -> list[Run]:
+    names = RunNames(context.clock)
+    runs: list[Run] = []
+    gone = {each.name for each in plans}
+    for each in plans:
+        try:
+            why_not = _others(context, each, situation, gone)
+            runs.append(undo_one(context, lease, each, names.mint(each.name), why_not=why_not))
+        except BasculeError as error:
+            failed = Run(
+                id=each.name,
+                name=each.name,
+                timestamp=context.clock.now(),
+                execution_ms=0,
+                status="failed",
+                direction="down",
+                error=error.message,
+            )
+            error.details.setdefault("data", [run.as_dict() for run in (*before, *runs, failed)])
+            if runs:
+                error.message += f"\nRolled back before it, and stays so: {', '.join(run.name for run in runs)}."
+                error.state = "changed" if error.state == "unchanged" else error.state
+            raise
+    return runs
+
+
+def _others(context: Context, planned: PlannedMigration, situation: Situation, gone: set[str]) -> str | None:
+    """Migrations applied later and still there that touch the same objects make the comparison with before unfair."""
+    ledger = situation.ledger
+    mine = ledger.get(planned.name)
+    if mine is None:
+        return None
+    listed = situation.by_name
+    for entry in situation.applied:
+        if entry.position <= mine.position or entry.name in gone or entry.name not in listed or entry.repeatable:
+            continue
+        if _overlap(planned.touch, touch_of(context.source.read(listed[entry.name]), context.target.dialect)):
+            return f"{entry.name}, applied later, touches the same objects, so the look of before cannot be expected"
+    return None
+
+
+def _overlap(one: Touch, other: Touch) -> bool:
+    if one.everything or other.everything:
+        return True
+    return bool({(each.kind, each.name) for each in one.objects} & {(each.kind, each.name) for each in other.objects})
+
+
+def _names(plans: Sequence[PlannedMigration]) -> str:
+    return ", ".join(each.name for each in plans)
+
+
+def _did(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return f"Migration {runs[0].name} rolled back: {_VERDICTS[runs[0].verdict or 'unverified']}"
+    return f"{len(runs)} migrations rolled back"
+
+
+_VERDICTS = {
+    "exact": "the schema is exactly as it was before.",
+    "column_order": "the schema is as it was before, but for the order of columns.",
+    "cosmetic": "the schema is as it was before, but for generated names or layout.",
+    "lossy": "the schema is NOT as it was before.",
+    "none": "it was taken off the ledger; the schema was left as it is.",
+    "unverified": "the schema could not be compared with how it was before.",
+}

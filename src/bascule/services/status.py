@@ -1,0 +1,149 @@
+"""What is applied, pending, failed, rolled back and running. Runs no user code and creates nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bascule.domain.history import Fact, Holder
+from bascule.domain.migration import MigrationRef
+from bascule.domain.run import iso
+from bascule.services.context import Context
+from bascule.services.situation import GONE, Situation, edited, look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """The answer of ``bascule status``."""
+
+    situation: Situation
+    pending: tuple[str, ...]
+    """In the order they would run by their place in the folder."""
+    late: tuple[str, ...]
+    """Pending, and older than the newest applied one."""
+    missing: tuple[str, ...]
+    """Applied, and their file is gone."""
+    edited: tuple[str, ...]
+    """Applied, and their file means something else now."""
+    half_done: tuple[str, ...]
+    failed: dict[str, Fact] = field(default_factory=dict)
+    """Pending migrations whose last run failed."""
+    rolled_back: dict[str, Fact] = field(default_factory=dict)
+    running: Holder | None = None
+    limit: int = 100
+
+    @property
+    def in_order(self) -> bool:
+        """Nothing is pending, and nothing is wrong."""
+        return not (self.pending or self.missing or self.edited or self.half_done)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The counts of the contract."""
+        applied = self.situation.applied
+        timed = [entry.execution_ms for entry in applied if entry.how == "run"]
+        return {
+            "total": len(applied) + len(self.pending),
+            "completed": len(applied),
+            "failed": len(self.failed),
+            "pending": len(self.pending),
+            "rolledBack": len(self.rolled_back),
+            "averageExecutionTime": round(sum(timed) / len(timed)) if timed else 0,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ``data`` of GET /status. Each list holds the newest `limit` (0: all); the summary counts all."""
+        newest = list(reversed(self.situation.applied))
+        answer: dict[str, Any] = {
+            "pending": [
+                {"name": name, "status": "pending", "late": name in self.late} for name in self._cut(self.pending)
+            ],
+            "running": [_holder(self.running)] if self.running else [],
+            "completed": [
+                {
+                    "id": entry.run_id,
+                    "name": entry.name,
+                    "status": "completed",
+                    "timestamp": iso(entry.applied_at),
+                    "executionTime": entry.execution_ms,
+                    "how": entry.how,
+                }
+                for entry in self._cut(newest)
+            ],
+            "failed": [_ended(fact, "failed") for fact in self._cut(list(self.failed.values()))],
+            "rolledBack": [_ended(fact, "rolled_back") for fact in self._cut(list(self.rolled_back.values()))],
+            "summary": self.summary,
+        }
+        for key, names in (("missing", self.missing), ("edited", self.edited), ("halfDone", self.half_done)):
+            if names:
+                answer[key] = list(names)
+        return answer
+
+    def _cut(self, items: Any) -> Any:
+        return items[: self.limit] if self.limit else items
+
+
+def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] | None = None) -> StatusReport:
+    """Look at folder and target. `fingerprints`: exact hashes by name that are known already (a file whose size and
+    time did not
+    change needs no second reading); None reads every applied file. Raises SourceError, TargetUnreachable.
+    """
+    situation = look(context)
+    pending = situation.pending()
+    names = {ref.name for ref in pending}
+    if fingerprints is None:
+        from bascule.services.situation import look_at_files
+
+        fingerprints = look_at_files(context.source, situation)
+    ended = _ended_badly(context, names) if names else {}
+    half_done = tuple(sorted({name for name, _ in situation.marks}))
+    return StatusReport(
+        situation=situation,
+        pending=tuple(ref.name for ref in pending),
+        late=_late(situation, pending),
+        missing=tuple(situation.missing()),
+        edited=tuple(each.name for each in edited(context.source, context.target.dialect, situation, fingerprints)),
+        half_done=half_done,
+        failed={name: fact for name, fact in ended.items() if fact.kind == "run_failed"},
+        rolled_back={name: fact for name, fact in ended.items() if fact.kind == "rolled_back"},
+        running=context.target.holder(),
+        limit=limit,
+    )
+
+
+def _late(situation: Situation, pending: list[MigrationRef]) -> tuple[str, ...]:
+    applied = {entry.name for entry in situation.applied if entry.how != GONE}
+    newest = max((ref.order for ref in situation.refs if ref.name in applied and not ref.repeatable), default=None)
+    return tuple(ref.name for ref in pending if newest is not None and ref.order < newest)
+
+
+def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
+    """The last failure or rollback of each pending migration."""
+    if not context.target.describe().prepared:
+        return {}
+    facts = context.target.journal(kinds=("run_failed", "rolled_back"), limit=1000)
+    return {fact.migration: fact for fact in facts if fact.migration in names}
+
+
+def _holder(holder: Holder) -> dict[str, Any]:
+    return {
+        "id": holder.run,
+        "name": holder.run,
+        "status": "running",
+        "timestamp": iso(holder.since),
+        "owner": holder.owner,
+    }
+
+
+def _ended(fact: Fact, status: str) -> dict[str, Any]:
+    answer = {
+        "id": fact.run_id,
+        "name": fact.migration,
+        "status": status,
+        "timestamp": iso(fact.at) if fact.at else None,
+    }
+    if "error" in fact.data:
+        answer["error"] = fact.data["error"]
+    if "ms" in fact.data:
+        answer["executionTime"] = fact.data["ms"]
+    return answer

@@ -1,0 +1,91 @@
+"""Roll one migration back by its down script, and look at what that reached."""
+
+from __future__ import annotations
+
+from bascule.domain.event import Event
+from bascule.domain.history import Fact
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.run import Run
+from bascule.domain.schema import Snapshot, Verdict
+from bascule.errors import BasculeError
+from bascule.ports.database import Lease
+from bascule.rollback.verdict import compare, verdict
+from bascule.services.carry_out import CarryOut
+from bascule.services.context import Context
+
+
+def undo_one(
+    context: Context,
+    lease: Lease,
+    planned: PlannedMigration,
+    run_id: str,
+    *,
+    resuming: bool = False,
+    why_not: str | None = None,
+) -> Run:
+    """One migration downwards: the down script, then the look at the schema that says how exact it was.
+
+    `why_not`: the reason, in words, why the comparison would not be fair (others have changed the same objects
+    since); the verdict
+    is then ``unverified``. Raises as `CarryOut.perform`.
+    """
+    begun = context.clock.now()
+    before = context.target.before(planned.name)
+    work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=resuming)
+    _publish(context, "migration.rollback_started", work.run_id, planned.name)
+    try:
+        done = work.perform()
+    except BasculeError as error:
+        _publish(
+            context, "migration.rollback_failed", work.run_id, planned.name, error=error.message, state=error.state
+        )
+        raise
+    reached, differences = _look(context, planned, before, why_not)
+    _remember(context, planned, work.run_id, reached, differences)
+    _publish(context, "migration.rollback_completed", work.run_id, planned.name, verdict=reached, executionTime=done.ms)
+    return Run(
+        id=work.run_id,
+        name=planned.name,
+        timestamp=begun,
+        execution_ms=done.ms,
+        status="rolled_back",
+        direction="down",
+        dependencies=planned.migration.depends or (),
+        verdict=reached,
+        differences=differences,
+        notes=(*planned.warnings, *done.notes, *((why_not,) if why_not else ())),
+    )
+
+
+def _look(
+    context: Context, planned: PlannedMigration, before: Snapshot | None, why_not: str | None
+) -> tuple[Verdict, tuple[str, ...]]:
+    """Compare the schema with what was kept before the up."""
+    if before is None:
+        return "unverified", (
+            "nothing was kept from before the up (it was recorded without running): there is nothing to compare with",
+        )
+    differences = compare(before, context.target.snapshot(planned.touch))
+    words = tuple(f"{each.object}: {each.what}" for each in differences)
+    if why_not is not None:
+        return "unverified", words
+    nothing = planned.migration.down is None or planned.migration.down.empty
+    reached = verdict(differences)
+    return ("none" if nothing and reached != "exact" else reached), words
+
+
+def _remember(
+    context: Context, planned: PlannedMigration, run_id: str, reached: Verdict, differences: tuple[str, ...]
+) -> None:
+    fact = Fact(
+        kind="verdict",
+        run_id=run_id,
+        migration=planned.name,
+        direction="down",
+        data={"verdict": reached, "differences": list(differences)},
+    )
+    context.target.append((fact,), durable=False)
+
+
+def _publish(context: Context, name: str, run_id: str, migration: str, **data: object) -> None:
+    context.publish(Event(name=name, run_id=run_id, migration=migration, at=context.clock.now(), data=data))

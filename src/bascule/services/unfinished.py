@@ -1,0 +1,45 @@
+"""Finish what a crash or a failure left half done."""
+
+from __future__ import annotations
+
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.run import Run
+from bascule.errors import NeedsPerson
+from bascule.ports.database import Lease
+from bascule.services.context import Context
+from bascule.services.planned import plan_one
+
+
+def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset()) -> list[Run]:
+    """Carry every half-done script to its end, downs before ups. Scripts named in `leave` stay as they are.
+
+    Raises as `CarryOut.perform`; `NeedsPerson` where the file of a half-done script is gone.
+    """
+    from bascule.services.batch import run_one
+    from bascule.services.undo import undo_one
+
+    runs: list[Run] = []
+    for name, direction in sorted(context.target.marks(), key=lambda key: (key[1] != "down", key[0])):
+        if name in leave:
+            continue
+        marks = context.target.marks().get((name, direction))
+        if not marks:
+            continue
+        planned = _plan(context, name, direction)
+        run_id = next(iter(marks.values()))[1]
+        context.say(f"Finishing {name} ({direction}), which an earlier run left half done.")
+        runs.append((run_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
+    return runs
+
+
+def _plan(context: Context, name: str, direction: str) -> PlannedMigration:
+    for ref in context.source.listing():
+        if ref.name == name:
+            return plan_one(context, context.source.read(ref), direction)  # type: ignore[arg-type]
+    raise NeedsPerson(
+        f"{name} is half done ({direction}), and its file is no longer in {context.source.folder}.",
+        code="half_done_file_gone",
+        hint="Bring the file back and run again; or finish by hand and record it with "
+        f"bascule mark {name} --applied or --pending.",
+        state="changed",
+    )
