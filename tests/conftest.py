@@ -1,0 +1,45 @@
+"""What holds for every test: the caller's settings do not reach it, and tests that need a server are marked so.
+
+A test gets a PostgreSQL database by asking for ``bascule_postgres_url``, the server that all share by asking for
+``bascule_postgres_server``, the programs for one of its own by asking for ``bascule_postgres_bin`` (see
+`bascule.testing.plugin`). That alone marks it ``postgresql``: ``check`` runs it once for each server version, and every
+other test once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import settings
+
+_SETTINGS = ("PG", "DATABASE_", "BASCULE_", "MIGRATION_", "XDG_")
+_SINGLE_SETTINGS = {"LOG_LEVEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS"}
+_MARK_BY_FIXTURE = {"bascule_postgres_bin": "postgresql", "bascule_pgbouncer": "pgbouncer"}
+
+
+def _forget_the_caller() -> None:
+    for name in list(os.environ):
+        if name != "BASCULE_TEST_PG" and (name.startswith(_SETTINGS) or name in _SINGLE_SETTINGS):
+            del os.environ[name]
+    # The password and service files of PostgreSQL clients are looked for in the home folder.
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="bascule-home-")
+    atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+
+
+_forget_the_caller()
+# The machines that run this are slow and shared: no deadline. Where nobody looks on, every run draws the same examples.
+settings.register_profile("bascule", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+settings.load_profile("bascule")
+
+
+# First, so that `-m postgresql` already sees the marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, mark in _MARK_BY_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
