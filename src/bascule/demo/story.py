@@ -20,21 +20,20 @@ from bascule.errors import BasculeError, MigrationFailed, Refused
 
 OWN = Path(__file__).parent / "migrations"
 
-HALF_WRONG = """-- Two views for the office; the second has a typing mistake.
+HALF_WRONG = """-- The best customer, for the office; with a typing mistake.
 -- depends: name_the_currency
 -- migrate:up transaction:false
 CREATE VIEW totals AS SELECT customer_id, sum(cents) AS cents FROM orders GROUP BY customer_id;
-CREATE VIEW best AS SELECT * FROM totalz ORDER BY cents DESC LIMIT 1;
-CREATE TABLE best_of AS SELECT * FROM best;
+CREATE TABLE best AS SELECT * FROM totalz ORDER BY cents DESC LIMIT 1;
+CREATE INDEX best_cents ON best (cents);
 
 -- migrate:down
-DROP TABLE best_of;
-DROP VIEW best;
+DROP TABLE best;
 DROP VIEW totals;
 """
 
 LONG = """-- Many rows, so that there is time to kill it.
--- depends: two_views
+-- depends: best_customer
 -- migrate:up
 CREATE TABLE numbers (n INTEGER PRIMARY KEY, square INTEGER NOT NULL);
 INSERT INTO numbers (n, square)
@@ -123,8 +122,8 @@ def _run(stage: _Stage) -> None:
 
 
 def _fail_and_recover(stage: _Stage) -> None:
-    stage.title("Fail, on purpose: three steps without a surrounding transaction, a mistake in the third")
-    path = stage.write("20260101090300_two_views", HALF_WRONG)
+    stage.title("Fail, on purpose: three steps without a surrounding transaction, the second with a mistake")
+    path = stage.write("20260101090300_best_customer", HALF_WRONG)
     try:
         stage.bascule.migrations.execute_pending()
     except MigrationFailed as failure:
@@ -133,9 +132,7 @@ def _fail_and_recover(stage: _Stage) -> None:
     else:
         raise NotAsTold("the mistake went through")
     stage.title("Recover: the file is corrected; what was done stays done, the rest follows")
-    path.write_text(
-        HALF_WRONG.replace("totalz", "totals").replace("; the second has a typing mistake", ""), encoding="utf-8"
-    )
+    path.write_text(HALF_WRONG.replace("totalz", "totals").replace("; with a typing mistake", ""), encoding="utf-8")
     for run in stage.bascule.migrations.recover().runs:
         stage.told(run, "recovered")
 

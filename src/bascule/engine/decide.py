@@ -104,8 +104,8 @@ def _mend(step: Step, known: StepFacts) -> Command:
     return Ask(
         step=step,
         code="keeps_breaking",
-        question=f"The statement on line {step.statements[0].line} was repeated {REPAIRS} times, and what it makes is still "
-        "not whole.",
+        question=f"The statement on line {step.statements[0].line} was repeated {REPAIRS} times, and what it "
+        "makes is still not whole.",
     )
 
 
@@ -140,8 +140,8 @@ def _lost_with_the_session(plan: PlannedMigration, facts: Facts, step: Step) -> 
             return Ask(
                 step=step,
                 code="temporary_lost",
-                question=f"Step {done.index + 1} of {plan.name} (line {done.statements[0].line}) made a temporary object, "
-                f"which ended with its session; step {step.index + 1} (line {step.statements[0].line}) may need it.",
+                question=f"Step {done.index + 1} of {plan.name} (line {done.statements[0].line}) made a temporary "
+                f"object, which ended with its session; step {step.index + 1} (line {step.statements[0].line}) may need it.",
             )
     return None
 

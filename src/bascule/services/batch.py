@@ -54,7 +54,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
         success=True,
         message=_did(runs),
         runs=tuple(runs),
-        warnings=(*_warnings(choice, planned), *losses),
+        warnings=_warnings(choice, planned),
+        details={"losses": list(losses)} if losses else {},
     )
 
 

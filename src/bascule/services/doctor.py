@@ -214,6 +214,8 @@ def _ledger(target: Target, info: TargetInfo) -> Iterator[Check]:
         return
     applied = target.ledger()
     target.journal(limit=1)
+    if info.dialect == "sqlite":
+        yield from _sidecar(info)
     half_done = sorted({name for name, _ in target.marks()})
     yield Check(
         name="ledger",
@@ -221,6 +223,20 @@ def _ledger(target: Target, info: TargetInfo) -> Iterator[Check]:
         message=f"{len(applied)} applied; ledger and journal can be read"
         + (f"; half done: {', '.join(half_done)}" if half_done else ""),
         hint="bascule recover finishes it." if half_done else "",
+    )
+
+
+def _sidecar(info: TargetInfo) -> Iterator[Check]:
+    """The journal of an SQLite database is a file beside it; who moves one has to move both."""
+    from pathlib import Path
+
+    beside = Path(info.location.removeprefix("sqlite:///") + ".bascule")
+    there = beside.is_file()
+    yield Check(
+        name="sidecar",
+        status="ok" if there else "warning",
+        message=f"{beside}" if there else f"{beside} is missing, and with it the journal",
+        hint="" if there else "Bring it back if the database was moved; the next run begins a new one.",
     )
 
 

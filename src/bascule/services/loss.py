@@ -30,8 +30,9 @@ def accept_losses(
             hint="If the loss is meant, say so with --accept-data-loss.",
             details={"losses": list(losses)},
         )
+    prefix = "Will be lost" if planned[0].direction == "down" else "Cannot be undone"
     for words in losses:
-        context.say(f"No way back: {words}")
+        context.say(f"{prefix}: {words}")
     if context.confirm is not None and not yes and not context.confirm("Go on?"):
         raise Refused("Not started: the loss was not accepted.", code="data_loss", details={"losses": list(losses)})
     return losses

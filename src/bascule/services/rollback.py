@@ -57,7 +57,13 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
                 hint="Look with bascule status, then run again.",
             )
         runs = _undo_all(context, lease, plans, now, finished)
-    return Report(success=True, message=_did(runs), runs=(*finished, *runs), warnings=(*accepted, *losses))
+    return Report(
+        success=True,
+        message=_did(runs),
+        runs=(*finished, *runs),
+        warnings=accepted,
+        details={"losses": list(losses)} if losses else {},
+    )
 
 
 def _half_done(situation: Situation, request: RollbackRequest, context: Context) -> tuple[str, ...]:

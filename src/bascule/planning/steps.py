@@ -1,0 +1,201 @@
+"""Cut a script into steps: one transaction where that is possible, else one step a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bascule.domain.migration import Direction, Migration, Script
+from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.statement import Dialect, Insight, Statement, Touch
+from bascule.errors import SourceError
+from bascule.planning.meaning import meaning, parser_of
+from bascule.sql.checksum import semantic_hash
+from bascule.sql.classify import inspect
+from bascule.sql.errors import SqlSyntaxProblem
+from bascule.sql.split import split
+from bascule.sql.transactions import OwnTransactions, own_transactions
+
+Unit = tuple[tuple[Statement, ...], tuple[Insight, ...]]
+
+
+def plan_migration(migration: Migration, direction: Direction, dialect: Dialect) -> PlannedMigration:
+    """What running one direction of a SQL migration will do.
+
+    Raises:
+        SourceError: code ``sql_syntax``, for SQL that cannot be cut into statements.
+    """
+    script = migration.up if direction == "up" else migration.down
+    if script is None:
+        raise ValueError(f"{migration.name} has no {direction} script")
+    statements, insights = read_script(script, dialect)
+    grouped = _grouped(script, statements, insights, dialect)
+    units = _units(grouped)
+    warnings = list(migration.warnings)
+    transactional = _transactional(script, grouped)
+    warnings.extend(_said(script, grouped, transactional))
+    steps = _whole(units, dialect) if transactional else _stepwise(units, dialect)
+    return PlannedMigration(
+        migration=migration,
+        direction=direction,
+        steps=steps,
+        transactional=transactional,
+        touch=touch_of(migration, dialect),
+        semantic_hash=meaning(script, dialect),
+        parser=parser_of(script),
+        undecidable=_undecidable(steps),
+        destroys=tuple(
+            f"line {s.line} {i.destroys}" for s, i in zip(statements, insights, strict=True) if i.destroys is not None
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def read_script(script: Script, dialect: Dialect) -> tuple[tuple[Statement, ...], tuple[Insight, ...]]:
+    """A script's statements and what is known of each. Raises `SourceError`."""
+    try:
+        statements = split(script.text, dialect, first_line=script.line)
+        return statements, tuple(inspect(statement, dialect) for statement in statements)
+    except SqlSyntaxProblem as problem:
+        raise _syntax_error(script, problem) from problem
+
+
+def touch_of(migration: Migration, dialect: Dialect) -> Touch:
+    """What up and down together may change in the schema, so that the look of before covers what the down will
+    touch.
+    """
+    touch = Touch()
+    for script in (migration.up, migration.down):
+        if script is None or script.empty:
+            continue
+        if script.language == "python":
+            return Touch(everything=True, reasons=("Python code may touch anything",))
+        for insight in read_script(script, dialect)[1]:
+            touch = touch | insight.touch
+    return touch
+
+
+def _grouped(
+    script: Script, statements: Sequence[Statement], insights: Sequence[Insight], dialect: Dialect
+) -> OwnTransactions:
+    try:
+        return own_transactions(statements, insights, dialect)
+    except SqlSyntaxProblem as problem:
+        raise _syntax_error(script, problem) from problem
+
+
+def _transactional(script: Script, grouped: OwnTransactions) -> bool:
+    """One transaction, unless the author turned it off or wrote several of his own, or a statement refuses to be in
+    one.
+    """
+    if grouped.shape == "several" or not all(
+        insight.transactional for block in grouped.blocks for insight in block.insights
+    ):
+        return False
+    return script.transaction or grouped.shape == "whole"
+
+
+def _units(grouped: OwnTransactions) -> list[Unit]:
+    """What is one step each: an author's BEGIN … COMMIT block, or a single statement."""
+    if grouped.shape == "several":
+        return [(block.statements, block.insights) for block in grouped.blocks if block.statements]
+    return [
+        ((statement,), (insight,))
+        for block in grouped.blocks
+        for statement, insight in zip(block.statements, block.insights, strict=True)
+    ]
+
+
+def _said(script: Script, grouped: OwnTransactions, transactional: bool) -> list[str]:
+    """What a person should know about how the file is cut."""
+    words = [
+        f"BEGIN … {block.modes}: the mode is not used, the migration's own transaction is the default one"
+        for block in grouped.blocks
+        if block.modes
+    ]
+    if not script.transaction or transactional:
+        return words
+    for block in grouped.blocks:
+        for statement, insight in zip(block.statements, block.insights, strict=True):
+            if not insight.transactional:
+                cut = "each statement of the file is a step of its own"
+                return [*words, f"line {statement.line}: {insight.kind} cannot run in a transaction, so {cut}"]
+    return [*words, "the file holds several transactions of its own, so each of them is a step"]
+
+
+def _whole(units: Sequence[Unit], dialect: Dialect) -> tuple[Step, ...]:
+    statements = tuple(statement for unit in units for statement in unit[0])
+    insights = tuple(insight for unit in units for insight in unit[1])
+    return (_step(0, "transaction", statements, insights, (), dialect),)
+
+
+def _stepwise(units: Sequence[Unit], dialect: Dialect) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    settings: list[str] = []
+    for number, (statements, insights) in enumerate(units):
+        single = len(statements) == 1
+        if single and _only_a_setting(insights[0]) and number < len(units) - 1:
+            # A setting does nothing by itself: it goes with every later step, also into the session that resumes.
+            settings.append(statements[0].text)
+            continue
+        bare = single and not insights[0].transactional
+        steps.append(_step(len(steps), "bare" if bare else "marked", statements, insights, tuple(settings), dialect))
+    return tuple(steps)
+
+
+def _only_a_setting(insight: Insight) -> bool:
+    return insight.session and (insight.transactional or insight.kind == "PRAGMA") and insight.kind != "SELECT"
+
+
+def _step(
+    index: int,
+    kind: str,
+    statements: tuple[Statement, ...],
+    insights: tuple[Insight, ...],
+    settings: tuple[str, ...],
+    dialect: Dialect,
+) -> Step:
+    return Step(
+        index=index,
+        kind=kind,  # type: ignore[arg-type]
+        statements=statements,
+        insights=insights,
+        settings=settings,
+        # Only a marked step needs to be recognised again after an edit.
+        digest=""
+        if kind == "transaction"
+        else semantic_hash(";\n".join((*settings, *(_whole_text(statement) for statement in statements))), dialect),
+    )
+
+
+def _whole_text(statement: Statement) -> str:
+    return statement.text if statement.copy_data is None else f"{statement.text};\n{statement.copy_data}\\.\n"
+
+
+def _undecidable(steps: Sequence[Step]) -> tuple[str, ...]:
+    words = []
+    for step in steps:
+        if step.kind == "transaction":
+            continue
+        for statement, insight in zip(step.statements, step.insights, strict=True):
+            if statement.repeatable:
+                continue
+            if insight.effect is not None and insight.effect.action == "unknown":
+                words.append(
+                    f"line {statement.line}: {insight.kind} may end its own transactions; after a crash "
+                    "nobody can tell how far it came"
+                )
+            elif insight.temporary and step is not steps[-1]:
+                words.append(
+                    f"line {statement.line}: {insight.kind} makes a temporary object, which a crash takes away "
+                    "from the later steps"
+                )
+    return tuple(words)
+
+
+def _syntax_error(script: Script, problem: SqlSyntaxProblem) -> SourceError:
+    return SourceError(
+        f"{script.path}:{problem.line}: {problem.message}",
+        code="sql_syntax",
+        hint="Nothing was run. Correct the file and run again.",
+        details={"path": script.path, "line": problem.line},
+    )

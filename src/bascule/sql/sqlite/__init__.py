@@ -1,0 +1,1 @@
+"""What SQLite statements are and touch, read from their tokens."""
