@@ -1,0 +1,25 @@
+"""The verbs and what each does, so that help and completion need not import them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VERBS: Mapping[str, str] = {
+    "demo": "See the whole story on a throw-away SQLite database.",
+    "init": "Write a configuration file and a migrations folder; mark the target's environment.",
+    "new": "Write a new migration file.",
+    "status": "Show what is applied, pending, failed and running.",
+    "history": "Show past runs.",
+    "show": "Show one migration: its description, its statements, where it stands.",
+    "plan": "Show what `up` would do, in order.",
+    "up": "Apply pending migrations.",
+    "rollback": "Undo applied migrations.",
+    "recover": "Finish or undo what a crash left.",
+    "accept": "Take an edited applied file as it is now.",
+    "mark": "Correct the ledger without running anything.",
+    "sql": "Print the SQL that `up` would run, with its ledger rows.",
+    "wait": "Block until the schema is there.",
+    "logs": "Show the journal: every fact of every run.",
+    "doctor": "Check installation, settings and target.",
+    "completion": "Print the completion script for a shell.",
+}

@@ -1,0 +1,96 @@
+"""Where words go: results to stdout, everything else to stderr, and in JSON mode one document alone on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+
+def _masked(text: str) -> str:
+    """Before the settings are known no secret is, but what stands in an address."""
+    from bascule.config.url import mask
+
+    return mask(text)
+
+
+@dataclass(slots=True, kw_only=True)
+class Output:
+    """The two streams of one invocation. A reader that went away (`| head`) ends the output, not the work."""
+
+    json: bool = False
+    quiet: int = 0
+    clean: Callable[[str], str] = _masked
+    """Takes secrets out of a text; set once the settings are known."""
+    _through: list[Callable[[str], None]] = field(default_factory=list)
+
+    def text(self, text: str = "") -> None:
+        """A line of the result, for people. Nothing in JSON mode, where the document is the result."""
+        if not self.json:
+            self._write("stdout", text)
+
+    def document(self, document: Any) -> None:
+        """The one JSON document. Nothing without ``--json``."""
+        if self.json:
+            import json
+
+            self._write("stdout", self.clean(json.dumps(document, ensure_ascii=False, indent=2, default=str)))
+
+    def note(self, text: str) -> None:
+        """A line beside the result. ``-q`` silences it."""
+        if not self.quiet:
+            self.insist(text)
+
+    def warn(self, text: str) -> None:
+        """A warning. ``-qq`` silences it."""
+        if self.quiet < 2:
+            self.insist(f"{self.colored('Warning', 33)}: {text}")
+
+    def insist(self, text: str) -> None:
+        """A line on stderr, whatever was asked for."""
+        text = self.clean(text)
+        if self._through:
+            self._through[-1](text)
+        else:
+            self.straight(text)
+
+    def straight(self, text: str) -> None:
+        """A line on stderr, past whatever is drawn there."""
+        self._write("stderr", self.clean(text))
+
+    @contextmanager
+    def through(self, write: Callable[[str], None]) -> Iterator[None]:
+        """Lines for stderr go through `write`, which takes away what it draws there before it hands them on."""
+        self._through.append(write)
+        try:
+            yield
+        finally:
+            self._through.pop()
+
+    def colored(self, text: str, code: int) -> str:
+        """The text in a colour on a terminal, as it is elsewhere."""
+        if os.environ.get("NO_COLOR") or not sys.stderr.isatty():
+            return text
+        return f"\x1b[{code}m{text}\x1b[0m"
+
+    def _write(self, name: str, text: str) -> None:
+        stream: TextIO = getattr(sys, name)
+        try:
+            print(text, file=stream, flush=True)
+        except BrokenPipeError:
+            forget(stream)
+        except UnicodeEncodeError:
+            print(
+                text.encode(stream.encoding or "ascii", "backslashreplace").decode(stream.encoding or "ascii"),
+                file=stream,
+            )
+
+
+def forget(stream: TextIO) -> None:
+    """Nobody reads this stream any more: send the rest to nowhere, so that not even the flush at exit complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,78 @@
+"""What a verb works with: the context made of the settings, and what a run needs around it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from bascule.cli.call import Call
+
+if TYPE_CHECKING:
+    from bascule.cli.stopping import Stop
+    from bascule.services.context import Context
+
+
+@contextmanager
+def reading(call: Call) -> Iterator[Context]:
+    """A context for verbs that only look."""
+    from bascule import wiring
+
+    context = wiring.context(call.settings, publish=_nobody, say=call.output.note, read_only=True)
+    try:
+        yield context
+    finally:
+        context.target.close()
+
+
+@contextmanager
+def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
+    """A context for verbs that change something: progress, questions on a terminal, a clean end on a signal."""
+    from bascule import wiring
+    from bascule.cli.stopping import Stop
+    from bascule.monitoring.bus import Bus
+
+    settings = call.settings
+    with ExitStack() as stack:
+        bus = Bus()
+        if progress and not call.output.quiet:
+            from bascule.cli.progress import progress_for
+
+            drawn = progress_for(call.output.straight)
+            stack.callback(drawn.close)
+            stack.enter_context(call.output.through(drawn.line))
+            bus.subscribe(drawn)
+        stop = stack.enter_context(Stop(call.output.insist))
+        context = wiring.context(
+            settings,
+            publish=bus.publish,
+            say=call.output.note,
+            confirm=_question(call, stop),
+            stopping=stop,
+        )
+        stack.callback(context.target.close)
+        stop.cancels(context.target.cancel)
+        yield context
+
+
+def asks(call: Call) -> bool:
+    """Somebody is there to answer a question, and it has not been answered beforehand."""
+    return not call.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _question(call: Call, stop: Stop) -> Callable[[str], bool] | None:
+    if not asks(call):
+        return None
+
+    def confirm(question: str) -> bool:
+        import click
+
+        with stop.answering():
+            return click.confirm(call.output.clean(question), default=False, err=True)
+
+    return confirm
+
+
+def _nobody(_event: object) -> None:
+    """Nobody listens to a verb that only looks."""

@@ -1,0 +1,58 @@
+"""Statements, steps and plans as people read them: exactly what would be sent, and what protects it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bascule.domain.plan import PlannedMigration, Step
+
+_PROTECTION = {
+    "transaction": "one transaction, with the ledger row in it",
+    "marked": "a transaction of its own, with a mark that it is done",
+    "bare": "outside of any transaction; journaled before, looked for in the catalog after a crash",
+    "python": "the author's function, on a connection whose statements are protected one by one",
+}
+_WAYS_BACK = {"down": "its down script", "none": "none"}
+
+
+def statement_lines(text: str, line: int, *, outside: bool = False, indent: str = "  ") -> list[str]:
+    """A statement with its place, whole."""
+    head = f"{indent}-- line {line}" + (", cannot run in a transaction" if outside else "")
+    return [head, *(f"{indent}{row}" for row in f"{text};".splitlines())]
+
+
+def plan_lines(migrations: Sequence[PlannedMigration]) -> list[str]:
+    """What would run, in order."""
+    answer: list[str] = []
+    for number, planned in enumerate(migrations, start=1):
+        answer += ["", *_migration_lines(number, planned)] if answer else _migration_lines(number, planned)
+    return answer
+
+
+def _migration_lines(number: int, planned: PlannedMigration) -> list[str]:
+    from bascule.services.plan import describe
+
+    told = describe(planned)
+    way = "down" if planned.direction == "down" else ""
+    answer = [f"{number}. {planned.name}" + (f"  ({way})" if way else "")]
+    facts = [f"impact: {told['dataImpact']}"]
+    if planned.direction == "up":
+        facts.insert(0, f"way back: {_WAYS_BACK.get(told['wayBack'], told['wayBack'])}")
+    if told["dependencies"]:
+        facts.append(f"depends on: {', '.join(told['dependencies'])}")
+    answer.append(f"   {' · '.join(facts)}")
+    answer += [f"   no way back: {loss.removeprefix(f'{planned.name}: ')}" for loss in told["losses"]]
+    answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]
+    answer += [f"   warning: {words}" for words in planned.warnings]
+    for index, step in enumerate(planned.steps, start=1):
+        answer += _step_lines(index, step, alone=len(planned.steps) == 1)
+    return answer
+
+
+def _step_lines(index: int, step: Step, *, alone: bool) -> list[str]:
+    title = _PROTECTION.get(step.kind, step.kind)
+    answer = [f"   {title}" if alone else f"   step {index}: {title}"]
+    answer += [f"     {setting};  -- made earlier in the file, made again for this step" for setting in step.settings]
+    for statement in step.statements:
+        answer += statement_lines(statement.text, statement.line, indent="     ")
+    return answer

@@ -1,0 +1,70 @@
+"""`bascule up`."""
+
+from __future__ import annotations
+
+import click
+
+from bascule.cli.call import Call
+from bascule.cli.names import MigrationName
+from bascule.cli.notyet import changes_nothing, would_mislead
+from bascule.cli.options import lock_wait, verb
+from bascule.cli.outcome import tell
+from bascule.cli.session import changing
+from bascule.services.requests import UpRequest
+
+
+@lock_wait
+@verb("up")
+@click.argument("names", nargs=-1, type=MigrationName(), metavar="[NAME]...")
+@click.option("--to", type=MigrationName(), metavar="NAME", help="Everything up to this one.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--dry-run", is_flag=True, help="Print exactly what would run, and run nothing.")
+@click.option("--plan", metavar="FILE", help="Run this plan and nothing else.")
+@click.option("--accept-data-loss", is_flag=True, help="What cannot be undone is meant; needed in production.")
+@click.option("--no-validate", is_flag=True, help="Do not check the data rules.")
+@click.option("--no-backup", is_flag=True, help="No backup and no pre-images.")
+@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@click.option("--no-rollback-on-failure", is_flag=True, help="Leave what a failed migration did as it is.")
+@click.option("--yes-production", metavar="REASON", help="Run on a protected target, for this reason.")
+def command(
+    call: Call,
+    names: tuple[str, ...],
+    to: str | None,
+    steps: int | None,
+    dry_run: bool,
+    plan: str | None,
+    accept_data_loss: bool,
+    no_validate: bool,
+    no_backup: bool,
+    no_progress: bool,
+    no_rollback_on_failure: bool,
+    yes_production: str | None,
+) -> int:
+    """Apply pending migrations: all of them, or those named with what they need."""
+    if plan is not None:
+        raise would_mislead(
+            "--plan", "plans cannot be read from files", "Leave it out; bascule plan shows what would run."
+        )
+    given = {
+        "--no-validate": ("there are no data rules" if no_validate else ""),
+        "--no-backup": ("there are no backups" if no_backup else ""),
+        "--yes-production": ("nothing asks for a reason on production" if yes_production is not None else ""),
+    }
+    changes_nothing(call, {option: capability for option, capability in given.items() if capability})
+    request = UpRequest(
+        names=names,
+        to=to,
+        steps=steps,
+        dry_run=dry_run,
+        validate=not no_validate,
+        backup=not no_backup,
+        progress=not no_progress,
+        rollback_on_failure=not no_rollback_on_failure,
+        accept_data_loss=accept_data_loss,
+        yes=call.yes,
+    )
+    from bascule.services.up import up
+
+    with changing(call, progress=not (no_progress or dry_run)) as context:
+        report = up(context, request)
+    return tell(call, report, dry_run=dry_run)

@@ -1,0 +1,1 @@
+"""Settings: what can be set, where it may be set, and what came out of it."""

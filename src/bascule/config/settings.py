@@ -1,0 +1,84 @@
+"""What a command works by, once everything that can set a value has been asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bascule.config.address import Address
+from bascule.config.secret import Secret, scrub
+from bascule.config.variables import Entry
+
+if TYPE_CHECKING:
+    from bascule.config.origin import Origin
+
+Environment = Literal["development", "staging", "production"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One setting as `doctor` shows it."""
+
+    entry: Entry
+    value: str
+    """Without secrets."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of one command. Times are in seconds, paths are absolute."""
+
+    folder: Path
+    """The working folder."""
+    config_file: Path | None
+    target: str | None
+    """The named target that was chosen."""
+    address: Address | None
+    """None: nothing names a database; `missing` says what to do about it."""
+    missing: str
+    direct: Address | None
+    state: Address | None
+    migrations_dir: Path
+    format: str | None
+    environment: Environment
+    environment_named: bool
+    schema: str
+    search_path: str | None
+    variables: Mapping[str, str] = field(repr=False)
+    """Some of them are passwords."""
+    late: Literal["apply", "refuse"]
+    lock_wait: float
+    limits: Mapping[str, float | None]
+    """The fields of `bascule.ports.database.Limits`."""
+    fingerprint_ignore: tuple[str, ...]
+    backup_dir: Path
+    metrics_dir: Path
+    alerts_dir: Path
+    preimage_retention: float
+    validation_enabled: bool
+    validation_strict: bool
+    monitoring_enabled: bool
+    health_check_interval: float
+    cleanup_interval: float
+    log_level: str
+    log_level_named: bool
+    secret_key: Secret | None
+    audit_key: Secret | None
+    jwt: Mapping[str, str]
+    warnings: tuple[str, ...]
+    """For people, before anything else happens: variables that look like settings and are none."""
+    shown: tuple[Shown, ...] = field(repr=False)
+
+    def clean(self, text: str) -> str:
+        """The text without any secret that these settings know of."""
+        addresses = [address for address in (self.address, self.direct, self.state) if address is not None]
+        secrets = [secret for address in addresses for secret in address.secrets]
+        keys = [key for key in (self.secret_key, self.audit_key) if key is not None]
+        secrets += [known for key in keys for known in key.known]
+        harmless = [
+            part for address in addresses for part in (address.url.user, address.url.host, address.url.database)
+        ]
+        return scrub(text, secrets, harmless=harmless)

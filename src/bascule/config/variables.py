@@ -1,0 +1,219 @@
+"""Every setting, in one table: its name in files, its environment variable, its kind, its default and its meaning.
+
+`load.py` reads settings by this table, `doctor` shows them by it, and the documentation's reference is made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "text",
+    "path",
+    "flag",
+    "choice",
+    "port",
+    "seconds",
+    "milliseconds",
+    "days",
+    "url",
+    "words",
+    "table",
+    "secret",
+    "command",
+]
+"""``seconds``, ``milliseconds``, ``days`` are durations: "50ms", "3s", "2min", "1h", "7d", or a number in that unit."""
+
+PREFIXES = ("BASCULE_", "MIGRATION_")
+"""Variables that begin so and are not in the table are warned of: a misspelt setting would otherwise be silent."""
+
+TEST_PREFIX = "BASCULE_TEST_"
+"""These belong to the test fixtures of `bascule.testing`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One setting."""
+
+    name: str
+    """In files; a dot stands for a table: ``limits.lock_timeout``."""
+    kind: Kind
+    meaning: str
+    default: object = None
+    variable: str = ""
+    allowed: tuple[str, ...] = ()
+    minimum: float = 0.0
+    """Smallest value of a duration, in seconds."""
+    in_files: bool = True
+    """False: comes from the environment or `.env` only, because what it holds does not belong in a committed file."""
+    per_target: bool = True
+    """May stand in ``[tool.bascule.targets.NAME]`` too."""
+    optional: bool = False
+    """A duration that can be turned off by "none"."""
+
+
+def _entry(name: str, kind: Kind, meaning: str, **more: object) -> Entry:
+    return Entry(name=name, kind=kind, meaning=meaning, **more)  # type: ignore[arg-type]
+
+
+ENTRIES: tuple[Entry, ...] = (
+    _entry("database_url", "url", "address of the target", variable="DATABASE_URL"),
+    _entry("database_host", "text", "the target's host, where no address is given", variable="DATABASE_HOST"),
+    _entry("database_port", "port", "the target's port, where no address is given", variable="DATABASE_PORT"),
+    _entry("database_user", "text", "the role to connect as, where no address is given", variable="DATABASE_USER"),
+    _entry("database_name", "text", "name of the database, where no address is given", variable="DATABASE_NAME"),
+    _entry("database_password", "secret", "password of the role", variable="DATABASE_PASSWORD", in_files=False),
+    _entry("password_file", "path", "file that holds the password", variable="DATABASE_PASSWORD_FILE"),
+    _entry(
+        "password_command",
+        "command",
+        "command that prints the password; run without a shell, asked again with each new connection",
+        variable="DATABASE_PASSWORD_COMMAND",
+    ),
+    _entry(
+        "default_database",
+        "path",
+        "SQLite file that is used in development when nothing else names a database",
+        per_target=False,
+    ),
+    _entry(
+        "direct_url",
+        "url",
+        "a way past the pooler, for the lease and for statements outside a transaction",
+        variable="MIGRATION_DIRECT_URL",
+    ),
+    _entry("state_url", "url", "another PostgreSQL that keeps the journal", variable="BASCULE_STATE_URL"),
+    _entry("migrations_dir", "path", "folder of the migrations", default="migrations", variable="MIGRATION_DIR"),
+    _entry("format", "text", "format of the folder, where it cannot be told by its shape"),
+    _entry(
+        "environment",
+        "choice",
+        "what kind of target it is; production is protected",
+        default="development",
+        variable="MIGRATION_ENVIRONMENT",
+        allowed=("development", "staging", "production"),
+    ),
+    _entry("default_target", "text", "the named target that is used without --target", per_target=False),
+    _entry("schema", "text", "PostgreSQL schema that Bascule keeps its own things in", default="bascule"),
+    _entry("search_path", "text", "search path that migrations run with"),
+    _entry("variables", "table", "texts that stand for ${name} in migrations"),
+    _entry(
+        "late",
+        "choice",
+        "what is done with a pending migration older than the newest applied one",
+        default="apply",
+        allowed=("apply", "refuse"),
+    ),
+    _entry("lock_wait", "seconds", "how long to wait for the lease", default=300.0, variable="MIGRATION_LOCK_WAIT"),
+    _entry("limits.lock_timeout", "seconds", "one try at a lock inside a transaction", default=0.05, minimum=0.001),
+    _entry("limits.lock_retry", "seconds", "how long tries at a lock are repeated", default=60.0),
+    _entry(
+        "limits.bare_lock_wait",
+        "seconds",
+        "how long a statement outside a transaction waits for older transactions",
+        default=300.0,
+        minimum=0.001,
+    ),
+    _entry("limits.statement_timeout", "seconds", "longest time of a statement", optional=True, minimum=0.001),
+    _entry("limits.idle_timeout", "seconds", "longest idle time inside a transaction", default=60.0, minimum=1.0),
+    _entry("limits.lease_ttl", "seconds", "how long a lease holds without being renewed", default=15.0, minimum=1.0),
+    _entry("limits.reconnect", "seconds", "how long to try to reach a server again", default=20.0),
+    _entry("fingerprint.ignore", "words", "objects that are left out of fingerprints"),
+    _entry("backup_dir", "path", "folder of the backups", default="database-backups", variable="MIGRATION_BACKUP_DIR"),
+    _entry(
+        "metrics_dir", "path", "folder of the metrics", default="migration-metrics", variable="MIGRATION_METRICS_DIR"
+    ),
+    _entry("alerts_dir", "path", "folder of the alerts", default="migration-alerts", variable="MIGRATION_ALERTS_DIR"),
+    _entry(
+        "preimage_retention",
+        "days",
+        "how long the rows that a migration removed are kept",
+        default=7 * 86400.0,
+        variable="MIGRATION_PREIMAGE_RETENTION",
+    ),
+    _entry(
+        "validation.enabled",
+        "flag",
+        "check the data rules before and after a run",
+        default=True,
+        variable="MIGRATION_VALIDATION_ENABLED",
+    ),
+    _entry(
+        "validation.strict",
+        "flag",
+        "warnings of the data rules refuse a run too",
+        default=False,
+        variable="MIGRATION_VALIDATION_STRICT_MODE",
+    ),
+    _entry(
+        "monitoring.enabled",
+        "flag",
+        "sampler, alerts and metrics; journal, audit and ledger never stop",
+        default=True,
+        variable="MIGRATION_MONITORING_ENABLED",
+    ),
+    _entry(
+        "monitoring.health_check_interval",
+        "milliseconds",
+        "time between health checks",
+        default=300.0,
+        minimum=0.001,
+        variable="MIGRATION_HEALTH_CHECK_INTERVAL",
+    ),
+    _entry(
+        "monitoring.cleanup_interval",
+        "milliseconds",
+        "time between clean-ups",
+        default=86400.0,
+        minimum=0.001,
+        variable="MIGRATION_CLEANUP_INTERVAL",
+    ),
+    _entry(
+        "log_level",
+        "choice",
+        "least important log line that is shown",
+        default="warning",
+        variable="LOG_LEVEL",
+        allowed=("debug", "info", "warning", "error", "critical"),
+        per_target=False,
+    ),
+    _entry(
+        "secret_key",
+        "secret",
+        "signs tokens and plans, 32 bytes or more",
+        variable="BASCULE_SECRET_KEY",
+        in_files=False,
+        minimum=32,
+    ),
+    _entry(
+        "secret_key_file",
+        "path",
+        "file that holds the secret key",
+        variable="BASCULE_SECRET_KEY_FILE",
+        per_target=False,
+    ),
+    _entry("audit_key", "secret", "signs the audit log", variable="BASCULE_AUDIT_KEY", in_files=False),
+    _entry(
+        "audit_key_file", "path", "file that holds the audit key", variable="BASCULE_AUDIT_KEY_FILE", per_target=False
+    ),
+    _entry("jwt.alg", "text", "algorithm of tokens that others issue", variable="BASCULE_JWT_ALG", per_target=False),
+    _entry("jwt.issuer", "text", "issuer that those tokens must name", variable="BASCULE_JWT_ISSUER", per_target=False),
+    _entry(
+        "jwt.audience",
+        "text",
+        "audience that those tokens must name",
+        variable="BASCULE_JWT_AUDIENCE",
+        per_target=False,
+    ),
+    _entry(
+        "jwt.jwks_url", "text", "where the issuer publishes its keys", variable="BASCULE_JWT_JWKS_URL", per_target=False
+    ),
+    _entry("jwt.role_claim", "text", "claim that holds the role", variable="BASCULE_JWT_ROLE_CLAIM", per_target=False),
+)
+
+BY_NAME: Mapping[str, Entry] = {entry.name: entry for entry in ENTRIES}
+BY_VARIABLE: Mapping[str, Entry] = {entry.variable: entry for entry in ENTRIES if entry.variable}
+
+ADDRESS_PARTS = ("database_host", "database_port", "database_user", "database_name")

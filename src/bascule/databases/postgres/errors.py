@@ -1,0 +1,197 @@
+"""The one door for PostgreSQL's errors: SQLSTATEs, what they mean for the work at hand, and failed connections in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from bascule.errors import BasculeError, Refused, TargetUnreachable
+from bascule.ports.database import FailureKind, WorkFailed
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.errors import Diagnostic
+
+FENCE: Final = "ZB001"
+"""Raised by our own function: the lease is no longer ours."""
+NOT_OURS: Final = "ZB002"
+"""Raised by our own function: the script ended our transaction."""
+
+_KINDS: Mapping[str, FailureKind] = {
+    "55P03": "lock_timeout",
+    "40P01": "deadlock",
+    "40001": "serialization",
+    "57014": "timeout",  # or on request: who asked knows it
+    "53100": "full",
+    FENCE: "fence",
+    # The server ended the session.
+    "25P03": "lost",  # idle in transaction for too long
+    "25P04": "lost",  # transaction_timeout
+    "57P01": "lost",
+    "57P02": "lost",
+    "57P03": "lost",
+    "57P05": "lost",  # idle for too long
+}
+_BY_REQUEST = re.compile("user request|conflict with recovery")
+
+# A server in another language than English keeps its own words and gets the code "unreachable": libpq hands out no SQLSTATE
+# for a connection that failed.
+_REFUSALS: tuple[tuple[str, str, str], ...] = (
+    # what the server or libpq says, code, what to do
+    (
+        "password authentication failed|no password supplied|SASL authentication failed|authentication failed",
+        "wrong_password",
+        "Check user and password (also PGPASSWORD, ~/.pgpass and the password command).",
+    ),
+    ("role .* does not exist", "unknown_user", "Check the user in the address, or create the role."),
+    (
+        "database .* does not exist|no such database",
+        "unknown_database",
+        "Check the name after the last / of the address, or create the database first.",
+    ),
+    (
+        "too many clients|remaining connection slots|too many connections|no more connections allowed",
+        "too_many_connections",
+        "Every connection the server allows is taken. Close some, raise max_connections, or go through a pooler.",
+    ),
+    (
+        "the database system is |not yet accepting connections|server login has been failing|pgbouncer cannot connect",
+        "not_ready",
+        "The server is starting, stopping or recovering. Try again in a moment.",
+    ),
+    ("no pg_hba.conf entry|pg_hba.conf rejects", "not_admitted", "The server's pg_hba.conf does not let this user in from here."),
+    ("certificate|SSL|TLS", "tls", "Check sslmode and the certificates."),
+    (
+        "could not translate host name|Name or service not known|failed to resolve host|getaddrinfo",
+        "unknown_host",
+        "Check the host name in the address.",
+    ),
+    (
+        "invalid URI|invalid connection option|missing \"=\"|invalid percent-encoded|invalid integer value|invalid port|"
+        "unterminated quoted string|end of string reached|unexpected character|forbidden value|invalid sslmode",
+        "bad_address",
+        "Write postgresql://user:password@host:5432/database, special characters as %XX.",
+    ),
+)
+_WORTH_WAITING = ("too_many_connections", "not_ready")
+
+
+def kind_of(sqlstate: str, message: str = "") -> FailureKind:
+    """What an error of the server means for a job."""
+    if sqlstate == "57014" and _BY_REQUEST.search(message):
+        return "cancelled"
+    if sqlstate.startswith("08"):
+        return "lost"
+    return _KINDS.get(sqlstate, "error")
+
+
+def work_failed(
+    told: Diagnostic,
+    *,
+    kind: FailureKind | None = None,
+    statement: int | None = None,
+    position: int | None = None,
+    blockers: tuple[str, ...] = (),
+) -> WorkFailed:
+    """What the server told, as the ports know it. The caller raises it from the driver's error."""
+    sqlstate = told.sqlstate or ""
+    message = told.message_primary or "the server gave no reason"
+    hint = told.message_hint or ""
+    if sqlstate == NOT_OURS:
+        hint = "Take COMMIT and ROLLBACK out of the script, or turn its surrounding transaction off."
+    return WorkFailed(
+        kind or kind_of(sqlstate, message),
+        message,
+        statement=statement,
+        position=position,
+        sqlstate=sqlstate,
+        detail=told.message_detail or "",
+        hint=hint,
+        context=told.context or "",
+        blockers=blockers,
+    )
+
+
+def driver_failed(exc: psycopg.Error) -> WorkFailed:
+    """What psycopg raised, as the ports know it."""
+    if exc.sqlstate:
+        return work_failed(exc.diag)
+    import psycopg
+
+    lost = isinstance(exc, psycopg.OperationalError)
+    return WorkFailed("lost" if lost else "error", _plain(str(exc)))
+
+
+def connection_lost(exc: BaseException | None = None) -> WorkFailed:
+    """The connection broke while the server was at work."""
+    return WorkFailed("lost", _plain(str(exc)) if exc and str(exc) else "the connection to the server was lost")
+
+
+def code_of_refusal(words: str) -> str:
+    """Why a connection was refused, for machines: a code such as ``wrong_password``; ``unreachable`` when it is none of the known."""
+    return next((code for pattern, code, _ in _REFUSALS if re.search(pattern, words)), "unreachable")
+
+
+def is_worth_waiting(code: str) -> bool:
+    """The same connection may succeed a moment later."""
+    return code in _WORTH_WAITING
+
+
+def unreachable(words: str, *, where: str, user: str = "") -> TargetUnreachable:
+    """A connection that failed. `words` are the driver's, already without secrets."""
+    code = code_of_refusal(words)
+    hints = {known: hint for _, known, hint in _REFUSALS}
+    hint = hints.get(code, "Check that the server runs, that the address is right, and that a firewall lets you through.")
+    who = f" as {user}" if user else ""
+    return TargetUnreachable(
+        f"No connection to PostgreSQL at {where}{who}: {_plain(words)}.", code=code, hint=hint, details={"location": where}
+    )
+
+
+def missing_driver(exc: ImportError) -> TargetUnreachable:
+    """psycopg, or the libpq under it, is not there."""
+    return TargetUnreachable(
+        f"PostgreSQL needs the driver psycopg, which cannot be loaded: {exc}.",
+        code="missing_driver",
+        hint="pip install 'bascule[postgres]'",
+    )
+
+
+def refusal(exc: psycopg.Error, *, schema: str, user: str, database: str, doing: str) -> BasculeError:
+    """An error while Bascule worked on what it keeps itself. `doing` goes on after "Bascule could not"."""
+    sqlstate, words = exc.sqlstate or "", _plain(exc.diag.message_primary or str(exc))
+    message = f"Bascule could not {doing}: {words}."
+    if sqlstate == "42501":
+        return Refused(message, code="no_rights", hint=_grants(schema, user, database))
+    if sqlstate == "25006":
+        return Refused(
+            message,
+            code="read_only",
+            hint="This is a standby, or the role or database is set to default_transaction_read_only. Use the primary, or a role that may write.",
+        )
+    if sqlstate in ("42P01", "42883", "3F000", "42703"):
+        return Refused(
+            message,
+            code="memory_damaged",
+            hint=f"The schema {schema} was changed by somebody else. Restore it from a backup; do not drop it: it holds the ledger.",
+        )
+    if sqlstate == "53100":
+        return Refused(message, code="disk_full", hint="Make room on the server, then run again.")
+    return Refused(message, hint="Nothing was started. Look at the server's words, then run again.")
+
+
+def _grants(schema: str, user: str, database: str) -> str:
+    return (
+        f"The role {user} needs rights that an owner can give. To let it create Bascule's schema: "
+        f'GRANT CREATE ON DATABASE "{database}" TO "{user}". To let it use one that is there, make it a member of the owner '
+        f'(GRANT owner TO "{user}"), or GRANT USAGE ON SCHEMA "{schema}", SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL '
+        f'SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA "{schema}" TO "{user}".'
+    )
+
+
+def _plain(words: str) -> str:
+    """One line, without the driver's and the server's prefixes and the final stop."""
+    line = " ".join(part.strip() for part in words.splitlines() if part.strip())
+    line = re.sub(r"^(connection failed|connection is bad|consuming input failed|sending query failed[^:]*): ", "", line)
+    return line.replace("FATAL:  ", "").replace("ERROR:  ", "").rstrip(".")

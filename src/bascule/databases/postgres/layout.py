@@ -1,0 +1,182 @@
+"""Making and bringing up to date what Bascule keeps in a target, by one process at a time and without waiting inside a lock."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bascule.databases.postgres.message import identifier, literal
+from bascule.databases.postgres.wire import FATAL_ERROR, exchange
+from bascule.errors import LockNotAvailable, Refused
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.pq.abc import PGresult
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+LAYOUT: Final = 1
+"""Counts up when a table or the signature of a function changes. Bodies of functions are told apart by `code` alone."""
+
+PATIENCE: Final = 30.0
+"""Seconds to wait for another process that is just making the same."""
+
+_HERE = Path(__file__).parent
+_PREPARE = "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; SET LOCAL client_min_messages = warning;"
+
+# Functions are for everybody as they are made, and an administrator's default privileges may give more away.
+_OWNER_ONLY = """
+DO $owner$
+DECLARE
+  given record;
+BEGIN
+  FOR given IN
+    SELECT DISTINCT what, quote_ident(n.nspname) || '.' || name AS name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS whom
+    FROM (
+      SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what, relnamespace AS space, quote_ident(relname) AS name,
+        relacl AS acl, relowner AS owner
+      FROM pg_class WHERE relkind IN ('r', 'S')
+      UNION ALL
+      SELECT 'FUNCTION', pronamespace, quote_ident(proname) || '(' || pg_get_function_identity_arguments(oid) || ')',
+        coalesce(proacl, acldefault('f', proowner)), proowner
+      FROM pg_proc
+    ) AS made
+    JOIN pg_namespace AS n ON n.oid = space AND n.nspname = {schema}
+    CROSS JOIN LATERAL aclexplode(acl)
+    WHERE grantee <> owner AND pg_has_role(owner, 'USAGE')
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s %s FROM %s', given.what, given.name, given.whom);
+  END LOOP;
+END
+$owner$;
+"""
+
+
+@cache
+def code() -> str:
+    """Tells apart versions of the functions: SHA-256, in hex, of their texts."""
+    return hashlib.sha256(_functions().encode()).hexdigest()
+
+
+def look_sql(schema: str) -> str:
+    """A statement that leaves Bascule's words about itself, as JSON, in the setting ``bascule.meta`` for the rest of the message or
+    transaction; nothing where the schema or its tables are not there. Reads no table that may be missing, so it raises no error."""
+    own = identifier(schema)
+    return (
+        "DO $look$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE n.nspname = {literal(schema)} AND c.relname = 'meta' AND c.relkind = 'r') THEN "
+        f"PERFORM pg_catalog.set_config('bascule.meta', (SELECT pg_catalog.to_jsonb(m)::text FROM {own}.meta m), true); "
+        "END IF; END $look$"
+    )
+
+
+def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
+    """Nothing is left to make. Raises `Refused` (code ``newer_ledger``) when a later Bascule made it."""
+    if meta is None:
+        return False
+    refuse_newer(meta, schema)
+    return meta["layout"] == LAYOUT and meta["code"] == code()
+
+
+def refuse_newer(meta: dict[str, Any], schema: str) -> None:
+    """Raises `Refused` (code ``newer_ledger``) when a later Bascule made the tables."""
+    if meta["layout"] > LAYOUT:
+        raise Refused(
+            f"The schema {schema} was written by a newer Bascule (layout {meta['layout']}, this one knows up to {LAYOUT}).",
+            code="newer_ledger",
+            hint="Use that newer version here as well.",
+        )
+
+
+def install(connection: Connection, schema: str) -> None:
+    """Make or bring up to date. The transaction-scoped advisory lock is tried, never waited for: whoever waits inside it holds up
+    every CREATE INDEX CONCURRENTLY of the database, and would be waited for by it.
+
+    Raises:
+        Refused: ``newer_ledger``.
+        LockNotAvailable: another process was at it all the time.
+        psycopg.Error: the server refused.
+    """
+    until = time.monotonic() + PATIENCE
+    while not _try_install(connection, schema):
+        if time.monotonic() > until:
+            raise LockNotAvailable(
+                f"Another process has been making the schema {schema} for {PATIENCE:g} s.",
+                code="prepare_busy",
+                hint="Look in pg_stat_activity for who is, then run again.",
+            )
+        time.sleep(0.02 + random.random() * 0.08)
+
+
+def _try_install(connection: Connection, schema: str) -> bool:
+    try:
+        answer = _checked(
+            exchange(
+                connection,
+                f"BEGIN; SET LOCAL search_path = pg_catalog; SELECT pg_try_advisory_xact_lock(hashtextextended({literal(schema)}, 7025)); "
+                f"{look_sql(schema)}; SELECT current_setting('bascule.meta', true)".encode(),
+            )
+        )
+        if answer[2].get_value(0, 0) != b"t":
+            return False
+        # Asked with the lock held: the process before us may have made everything.
+        meta = parsed(answer[4].get_value(0, 0))
+        if not is_current(meta, schema):
+            _checked(exchange(connection, _script(meta, schema).encode()))
+        _checked(exchange(connection, b"COMMIT"))
+        return True
+    finally:
+        if not connection.closed and connection.pgconn.transaction_status != 0:
+            exchange(connection, b"ROLLBACK")
+
+
+def parsed(value: str | bytes | None) -> dict[str, Any] | None:
+    """What `look_sql` left behind."""
+    import json
+
+    return json.loads(value) if value else None
+
+
+def shape_functions(schema: str) -> str:
+    """The functions that take a snapshot, made in another schema: ``pg_temp`` where Bascule never ran."""
+    return _read("shape.sql").replace("@schema@", schema)
+
+
+def _script(meta: dict[str, Any] | None, schema: str) -> str:
+    own = identifier(schema)
+    parts = [_PREPARE]
+    if meta is None:
+        # CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it is there.
+        parts.append(
+            f"DO $schema$ BEGIN IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = {literal(schema)}) THEN "
+            f"CREATE SCHEMA {own}; REVOKE ALL ON SCHEMA {own} FROM PUBLIC; END IF; END $schema$;"
+        )
+        parts.append(_read("layout.sql").replace("@schema@", own))
+    parts.append(_functions().replace("@schema@", own))
+    if meta is None:
+        parts.append(f"INSERT INTO {own}.meta (layout, code) VALUES ({LAYOUT}, '{code()}');")
+    else:
+        parts.append(f"UPDATE {own}.meta SET layout = {LAYOUT}, code = '{code()}';")
+    parts.append(_OWNER_ONLY.format(schema=literal(schema)))
+    return "\n".join(parts)
+
+
+@cache
+def _functions() -> str:
+    return _read("shape.sql") + "\n;" + _read("functions.sql")
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _checked(results: list[PGresult]) -> list[PGresult]:
+    import psycopg
+
+    if results and results[-1].status == FATAL_ERROR:
+        raise psycopg.errors.error_from_result(results[-1])
+    return results

@@ -1,0 +1,267 @@
+"""From a job to the text that is sent: pure, no connection.
+
+One job is one message of the simple protocol where that is possible: BEGIN, fence and limits, settings, statements, ledger and facts,
+COMMIT, and what puts the session back in order. Each statement of it gets one result, in order; a `Message` knows what stands at
+which place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from bascule.domain.history import Fact
+from bascule.domain.statement import Statement, Touch
+from bascule.ports.database import Job, WorkFailed
+
+LARGEST: Final = 64 << 20
+"""Characters in one message; a larger job is sent in pieces."""
+
+OURS: Final = -1
+LEAVE: Final = -2
+COMMIT: Final = -3
+TAIL: Final = -4
+"""What stands at a place of a message that is none of the script's statements."""
+
+BACK_TO_OURSELVES: Final = "RESET SESSION AUTHORIZATION;RESET ROLE;"
+_ROLES = re.compile(r"\b(?:role|authorization|set_config)\b", re.IGNORECASE)
+_LASTING = re.compile(
+    r"\b(?:temp|temporary|pg_temp\w*|prepare|listen|hold|load|discard|do|call|execute|pg_advisory_lock\w*|pg_try_advisory_lock\w*|dblink\w*)\b",
+    re.IGNORECASE,
+)
+_TRANSACTION_MODES = re.compile(r"set\s+(?:local\s+)?transaction\b", re.IGNORECASE)
+_RESETS_ALL = re.compile(r"\breset\s+all\b", re.IGNORECASE)
+# How the server cuts a message into statements is decided by the settings at its start, so a script that changes these two goes
+# statement by statement. pg_dump writes them with the values they have anyway.
+_CHANGES_LEXER = re.compile(
+    r"\s*(?:set\s+(?:session\s+|local\s+)?|select\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*')"
+    r"(?:standard_conforming_strings|backslash_quote|client_encoding|names)\b'?\s*(?:=|,|\bto\b)?\s*(?!'?(?:on|true|utf-?8|unicode)\b)",
+    re.IGNORECASE,
+)
+_NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class Message:
+    """Text to send, and what each place of it is."""
+
+    __slots__ = ("_indexes", "_starts", "parts", "size", "slots")
+
+    def __init__(self, comment: str = "") -> None:
+        self.parts: list[str] = [comment]
+        self.size = len(comment)
+        self.slots: list[int] = []
+        """By place: a statement's index in the job, or one of `OURS`, `LEAVE`, `COMMIT`, `TAIL`."""
+        self._starts: list[int] = []
+        self._indexes: list[tuple[int, int]] = []
+
+    def own(self, text: str, *slots: int) -> None:
+        """Add statements of ours, each with its semicolon."""
+        self.parts.append(text)
+        self.size += len(text)
+        self.slots += slots
+
+    def add(self, text: str, index: int) -> None:
+        """Add a statement of the script. Its text may end in a comment to the end of the line."""
+        self._starts.append(self.size)
+        self._indexes.append((index, len(text)))
+        self.parts += (text, "\n;")
+        self.size += len(text) + 2
+        self.slots.append(index)
+
+    def encode(self, encoding: str = "utf-8") -> bytes:
+        """The bytes to send."""
+        return "".join(self.parts).encode(encoding)
+
+    def locate(self, position: int) -> tuple[int, int] | None:
+        """(statement index, offset in its text) of a character of the message, counted from 0; None where it is not the script's."""
+        found = bisect_right(self._starts, position) - 1
+        if found < 0:
+            return None
+        index, length = self._indexes[found]
+        offset = position - self._starts[found]
+        return (index, offset) if offset <= length else None
+
+
+class Names:
+    """What a target puts into every message: its schema's functions, limits, and what puts the session back in order."""
+
+    __slots__ = ("_enter", "_keep", "_leave", "_limits", "_path", "tag", "tail")
+
+    def __init__(
+        self, *, schema: str, tag: str, limits: Sequence[str | None], search_path: str | None, tail: Sequence[str]
+    ) -> None:
+        """`schema` is quoted. `limits`: what `enter` takes besides the token. `search_path` is made for the length of the
+        transaction; None: the session's is right. `tail`: statements, each with its semicolon."""
+        self.tag = tag
+        self.tail = tail
+        self._enter = f"SELECT {schema}.enter("
+        self._limits = "".join("," + literal(limit) for limit in limits)
+        self._path = search_path and f"SELECT pg_catalog.set_config('search_path',{literal(search_path)},true);"
+        self._keep = f"SELECT {schema}.keep("
+        self._leave = f"SELECT {schema}.leave("
+
+    def comment(self, run_id: str) -> str:
+        """What makes a message known in pg_stat_activity, also behind a pooler."""
+        return f"/* bascule {self.tag} run {run_id.replace('*/', '* /')} */ "
+
+    def open(self, message: Message, job: Job, token: int, first: Sequence[Statement]) -> None:
+        """BEGIN, limits, fence, settings, snapshot of before. `first`: SET TRANSACTION statements, which must come before any query."""
+        message.own("BEGIN;", OURS)
+        for statement in first:
+            message.add(statement.text, _index_of(job, statement))
+        message.own(f"{self._enter}{token}{self._limits});", OURS)
+        if self._path:
+            message.own(self._path, OURS)
+        for setting in job.settings:
+            message.own(setting + "\n;", OURS)
+        if job.before is not None:
+            message.own(f"{self._keep}{literal(job.migration)},{literal(touch_json(job.before))});", OURS)
+
+    def close(self, message: Message, job: Job, *, facts: bool, transaction: str | None, back: bool) -> None:
+        """Mark, ledger, facts, COMMIT, tail. `transaction`: its number where the message cannot remember it itself."""
+        if back:
+            message.own(BACK_TO_OURSELVES, OURS, OURS)
+        work, script = work_json(job, facts=facts)
+        arguments = f"{literal(work)},{literal(script)},{literal(transaction)}"
+        message.own(f"{self._leave}{arguments});COMMIT;", LEAVE, COMMIT)
+        message.own("".join(self.tail), *(TAIL,) * len(self.tail))
+
+
+def whole(names: Names, job: Job, token: int, *, facts: bool) -> Message:
+    """The job in one message."""
+    message = Message(names.comment(job.run_id))
+    first = modes_of(job)
+    names.open(message, job, token, first)
+    for index in range(len(first), len(job.statements)):
+        message.add(job.statements[index].text, index)
+    names.close(message, job, facts=facts, transaction=None, back=changes_role(job))
+    return message
+
+
+def modes_of(job: Job) -> tuple[Statement, ...]:
+    """Leading SET TRANSACTION statements."""
+    count = 0
+    for statement in job.statements:
+        if not _TRANSACTION_MODES.match(statement.text):
+            break
+        count += 1
+    return job.statements[:count]
+
+
+def needs_pieces(job: Job) -> bool:
+    """The job cannot go as one message."""
+    size = 0
+    for statement in job.statements:
+        size += len(statement.text)
+        if _CHANGES_LEXER.match(statement.text) or _RESETS_ALL.search(statement.text):
+            return True
+    return size > LARGEST or any(map(_CHANGES_LEXER.match, job.settings))
+
+
+def resets_all(statement: Statement) -> bool:
+    """It puts our limits back to the session's."""
+    return _RESETS_ALL.search(statement.text) is not None
+
+
+def changes_role(job: Job) -> bool:
+    """It may leave us as a role that has no rights on Bascule's schema."""
+    return any(_ROLES.search(statement.text) for statement in job.statements) or any(map(_ROLES.search, job.settings))
+
+
+def leaves_traces(statements: Iterable[Statement]) -> bool:
+    """It may leave in the session what RESET ALL does not clear: temporary tables, prepared statements, cursors, LISTEN."""
+    return any(_LASTING.search(statement.text) for statement in statements)
+
+
+def check_texts(statements: Sequence[Statement]) -> None:
+    """Raises `WorkFailed` for what cannot be sent: the protocol ends a message at the first NUL character."""
+    for index, statement in enumerate(statements):
+        for text in (statement.text, statement.copy_data):
+            if text is not None and "\0" in text:
+                position = text.index("\0") if text is statement.text else None
+                raise WorkFailed("error", "the statement has a NUL character, which PostgreSQL cannot take", statement=index, position=position)
+
+
+def literal(text: str | None) -> str:
+    """A string constant that reads the same whatever standard_conforming_strings is."""
+    if text is None:
+        return "NULL"
+    if "\\" in text:
+        return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A quoted name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def touch_json(touch: Touch) -> str:
+    """What the function `shape` is given."""
+    names = sorted(touch.objects, key=lambda each: (each.kind, each.schema or "", each.name))
+    objects = [{"kind": each.kind, "schema": each.schema, "name": each.name} for each in names]
+    return to_json({"objects": objects, "everything": touch.everything})
+
+
+def facts_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:
+    """What the functions `append` and `leave` are given."""
+    return [
+        {
+            "kind": fact.kind,
+            "run_id": fact.run_id,
+            "migration": fact.migration,
+            "direction": fact.direction,
+            "step": fact.step,
+            "data": dict(fact.data),
+        }
+        for fact in facts
+    ]
+
+
+def work_json(job: Job, *, facts: bool) -> tuple[str, str | None]:
+    """What the function `leave` is given: the bookkeeping of a job, and the script's text."""
+    work: dict[str, Any] = {"run": job.run_id, "migration": job.migration, "direction": job.direction}
+    script = None
+    if job.mark is not None:
+        work["step"], work["digest"] = job.mark.step, job.mark.digest
+    if job.clear_marks:
+        work["clear"] = True
+    if job.forget_before:
+        work["forget"] = True
+    if job.ledger is not None:
+        work["remove"] = job.ledger.remove
+        if (entry := job.ledger.entry) is not None:
+            script = entry.script or None
+            work["entry"] = {
+                "name": entry.name,
+                "version": entry.version,
+                "position": entry.position or None,
+                "run_id": entry.run_id,
+                "applied_at": entry.applied_at.isoformat() if entry.position else None,
+                "execution_ms": entry.execution_ms or None,
+                "exact_hash": entry.exact_hash,
+                "semantic_hash": entry.semantic_hash,
+                "parser": entry.parser,
+                "how": entry.how,
+                "repeatable": entry.repeatable,
+            }
+    if facts and job.facts:
+        work["facts"] = facts_json(job.facts)
+    return to_json(work), script
+
+
+def to_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """JSON that the server's jsonb takes: without NUL characters and halves of surrogate pairs."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if "\\u0000" in text:
+        text = _NUL_IN_JSON.sub(lambda match: match[1] + "\\ufffd", text)
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text
+
+
+def _index_of(job: Job, statement: Statement) -> int:
+    return next(index for index, each in enumerate(job.statements) if each is statement)

@@ -1,0 +1,127 @@
+"""One connection with what must be known about the server process behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bascule.databases.postgres.door import Door
+from bascule.databases.postgres.layout import look_sql, parsed
+from bascule.databases.postgres.message import literal
+from bascule.databases.postgres.wire import ask, exchange
+from bascule.ports.database import TargetInfo
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import Connection as AnyConnection
+
+    Connection = AnyConnection[tuple[Any, ...]]
+
+CHECK_MILLISECONDS: Final = "1000"
+"""How often a server process that is at work looks whether its client is still there."""
+
+_CLEAN = ("RESET SESSION AUTHORIZATION;", "RESET ROLE;", "RESET ALL;")
+# Not DISCARD ALL: it would throw away the plans of our functions as well.
+_DEEP = b"DISCARD TEMP;DISCARD SEQUENCES;CLOSE ALL;DEALLOCATE ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+_MOST_NOTICES = 1000
+
+
+class Session:
+    """A connection, the server process at its other end, and what the target said about itself when it was opened."""
+
+    def __init__(self, door: Door, *, schema: str, search_path: str | None, patience: float | None = None) -> None:
+        """Connect and look, in one message. Raises `TargetUnreachable`, and psycopg.Error when the server refuses to answer."""
+        self._schema = schema
+        self._door = door
+        self.connection: Connection = door.open() if patience is None else door.open(patience=patience)
+        self.notices: list[str] = []
+        self.traces_of: tuple[str, str] | None = None
+        """The script that may have left in this session what RESET ALL does not clear."""
+        self.broken = False
+        """The connection is lost, or closed because nobody knew what it was doing."""
+        try:
+            self._look(search_path)
+        except BaseException:
+            self.connection.close()
+            raise
+        self.connection.add_notice_handler(self._noticed)
+
+    def look_again(self) -> None:
+        """Ask for Bascule's words about itself anew. Raises psycopg.Error."""
+        row = ask(self.connection, f"{look_sql(self._schema)}; SELECT pg_catalog.current_setting('bascule.meta', true)")[0]
+        self.meta = parsed(row[0])
+
+    def _look(self, search_path: str | None) -> None:
+        pid = self.connection.info.backend_pid
+        # Behind a pooler the server process is another one than that whose number was given at login, and a setting made for the
+        # session would stay with whoever gets it next.
+        direct = f"pg_catalog.pg_backend_pid() = {pid}"
+        path = literal(search_path)
+        number, start, database, user, version, standby, meta, checks, wanted_path = ask(
+            self.connection,
+            f"{look_sql(self._schema)}; SELECT pg_catalog.pg_backend_pid(), (SELECT pg_catalog.to_json(backend_start) #>> '{{}}' "
+            "FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())), pg_catalog.current_database(), current_user, "
+            "pg_catalog.current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), "
+            "pg_catalog.current_setting('bascule.meta', true), "
+            f"CASE WHEN {direct} AND pg_catalog.version() ~ 'linux' "
+            f"THEN pg_catalog.set_config('client_connection_check_interval', '{CHECK_MILLISECONDS}', false) END, "
+            f"CASE WHEN {direct} AND {path}::text IS NOT NULL THEN pg_catalog.set_config('search_path', {path}, false) END",
+        )[0]
+        self.pid = int(number or 0)
+        self.start = start or ""
+        """When the server process began, ISO 8601; empty where the server does not tell."""
+        self.pooled = self.pid != pid
+        self.database, self.user = database or "", user or ""
+        self.version = int(version or 0)
+        self.standby = standby == "t"
+        self.meta = parsed(meta)
+        again = []
+        if checks is not None:
+            again.append(f"pg_catalog.set_config('client_connection_check_interval',{literal(checks)},false)")
+        if wanted_path is not None:
+            again.append(f"pg_catalog.set_config('search_path',{literal(wanted_path)},false)")
+        self.tail: Sequence[str] = (*_CLEAN, f"SELECT {','.join(again)};") if again else _CLEAN
+        """Statements that put session settings back to what they were when this connection was opened."""
+
+    def info(self) -> TargetInfo:
+        """Who answers."""
+        major, minor = divmod(self.version, 10_000)
+        where = self._door.where()
+        return TargetInfo(
+            dialect="postgresql",
+            server=f"PostgreSQL {major}.{minor} at {where.partition('/')[0]}",
+            version=self.version,
+            database=self.database,
+            user=self.user,
+            pooled=self.pooled,
+            environment=self.meta["environment"] if self.meta else None,
+            prepared=self.meta is not None,
+            location=where,
+        )
+
+    def clear_traces(self, script: tuple[str, str]) -> None:
+        """Remove what another script may have left in this session. Raises psycopg.Error."""
+        if self.traces_of is not None and self.traces_of != script:
+            self.traces_of = None
+            exchange(self.connection, _DEEP)
+
+    def restore(self) -> None:
+        """Put session settings back. Raises psycopg.Error."""
+        exchange(self.connection, "".join(self.tail).encode())
+
+    def take_notices(self) -> tuple[str, ...]:
+        """What the server remarked since the last time."""
+        if not self.notices:
+            return ()
+        taken = tuple(self.notices)
+        self.notices.clear()
+        return taken
+
+    def close(self) -> None:
+        """Hang up."""
+        self.broken = True
+        self.connection.close()
+
+    def _noticed(self, told: psycopg.errors.Diagnostic) -> None:
+        if len(self.notices) < _MOST_NOTICES:
+            self.notices.append(f"{told.severity_nonlocalized or told.severity}: {told.message_primary}")

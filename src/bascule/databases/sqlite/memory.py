@@ -1,0 +1,161 @@
+"""What the database remembers, row by row: ledger, step marks, looks of before, and the fence.
+
+A look of before is kept in ``bascule_before``. Where the ledger row is written by the same job it rides in that row instead: each
+further table that a transaction changes costs two more writes to the disk. The first look is the one that counts; in
+``bascule_before`` is the older one where there are two.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from bascule.domain.history import LedgerEntry
+from bascule.domain.schema import Snapshot
+from bascule.ports.database import Job, LedgerChange
+
+_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+_INSERT = f"""INSERT INTO main.bascule_ledger
+  (name, version, run_id, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script, before, applied_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NOW})"""
+# An entry that replaces one keeps its place in the order. It keeps its time as well where it is the same run told anew (a
+# corrected checksum), and gets a new one where the migration ran again.
+_REPLACE = f"""UPDATE main.bascule_ledger SET
+  name = ?1, version = ?2, run_id = ?3, execution_ms = ?4, exact_hash = ?5, semantic_hash = ?6, parser = ?7, how = ?8,
+  repeatable = ?9, script = ?10, before = coalesce(before, ?11), applied_at = CASE WHEN run_id = ?3 THEN applied_at ELSE {_NOW} END
+WHERE name = ?1"""
+_READ = """SELECT
+  name, version, position, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how, repeatable
+FROM main.bascule_ledger ORDER BY position"""
+
+
+def read_ledger(connection: sqlite3.Connection) -> list[LedgerEntry]:
+    """All entries by position, without their scripts."""
+    return [_entry(row) for row in connection.execute(_READ).fetchall()]
+
+
+def read_script(connection: sqlite3.Connection, migration: str) -> str | None:
+    """The up script of an entry; None where there is no entry or it kept none."""
+    row = connection.execute("SELECT script FROM main.bascule_ledger WHERE name = ?", (migration,)).fetchone()
+    return (row[0] or None) if row else None
+
+
+def change_ledger(connection: sqlite3.Connection, change: LedgerChange, *, took_ms: int, before: str | None) -> None:
+    """Write or remove an entry. `before` is a look, as `look_as_text` gave it, to ride in the entry that is written."""
+    if change.remove is not None:
+        # The look stays until it is told to go.
+        connection.execute(
+            "INSERT OR IGNORE INTO main.bascule_before SELECT name, before FROM main.bascule_ledger "
+            "WHERE name = ? AND before IS NOT NULL",
+            (change.remove,),
+        )
+        connection.execute("DELETE FROM main.bascule_ledger WHERE name = ?", (change.remove,))
+    entry = change.entry
+    if entry is not None:
+        values = (
+            entry.name,
+            entry.version,
+            entry.run_id,
+            entry.execution_ms or took_ms,
+            entry.exact_hash,
+            entry.semantic_hash,
+            entry.parser,
+            entry.how,
+            entry.repeatable,
+            entry.script,
+            before,
+        )
+        # Nearly always it is a new one, and "ON CONFLICT" costs every migration the time to compile it.
+        try:
+            connection.execute(_INSERT, values)
+        except sqlite3.IntegrityError:
+            connection.execute(_REPLACE, values)
+
+
+def read_marks(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[int, tuple[str, str]]]:
+    """Of every script under way."""
+    marks: dict[tuple[str, str], dict[int, tuple[str, str]]] = {}
+    rows = connection.execute("SELECT migration, direction, step, digest, run_id FROM main.bascule_step").fetchall()
+    for migration, direction, step, digest, run_id in rows:
+        marks.setdefault((migration, direction), {})[step] = (digest, run_id)
+    return marks
+
+
+def change_marks(connection: sqlite3.Connection, job: Job) -> None:
+    """Write the job's mark, or clear those of its script."""
+    if job.mark is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO main.bascule_step VALUES (?, ?, ?, ?, ?)",
+            (job.migration, job.direction, job.mark.step, job.mark.digest, job.run_id),
+        )
+    if job.clear_marks:
+        connection.execute(
+            "DELETE FROM main.bascule_step WHERE migration = ? AND direction = ?", (job.migration, job.direction)
+        )
+
+
+def read_before(connection: sqlite3.Connection, migration: str) -> Snapshot | None:
+    """The look kept under the migration's name."""
+    for place in (
+        "SELECT snapshot FROM main.bascule_before WHERE migration = ?",
+        "SELECT before FROM main.bascule_ledger WHERE name = ? AND before IS NOT NULL",
+    ):
+        row = connection.execute(place, (migration,)).fetchone()
+        if row is not None:
+            import json
+
+            kept = json.loads(row[0])
+            return Snapshot(objects=kept["objects"], whole=kept["whole"])
+    return None
+
+
+def look_as_text(snapshot: Snapshot) -> str:
+    """A look as it is kept."""
+    import json
+
+    return json.dumps({"objects": snapshot.objects, "whole": snapshot.whole})
+
+
+def keep_before(connection: sqlite3.Connection, migration: str, look: str) -> None:
+    """Keep a look in a row of its own, under the migration's name, unless there is one."""
+    connection.execute("INSERT OR IGNORE INTO main.bascule_before VALUES (?, ?)", (migration, look))
+
+
+def forget_before(connection: sqlite3.Connection, migration: str) -> None:
+    """Remove the look kept under the migration's name."""
+    connection.execute("DELETE FROM main.bascule_before WHERE migration = ?", (migration,))
+    connection.execute("UPDATE main.bascule_ledger SET before = NULL WHERE name = ? AND before IS NOT NULL", (migration,))
+
+
+def read_token(connection: sqlite3.Connection) -> int | None:
+    """The token of whoever took the lease last; None where Bascule's tables are gone."""
+    try:
+        row = connection.execute("SELECT value FROM main.bascule_meta WHERE key = 'token'").fetchone()
+    except sqlite3.OperationalError as exc:
+        if "no such table" in str(exc):
+            return None
+        raise
+    return int(row[0]) if row else None
+
+
+def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """One of Bascule's words about itself."""
+    connection.execute("INSERT OR REPLACE INTO main.bascule_meta VALUES (?, ?)", (key, value))
+
+
+def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+    name, version, position, run_id, applied_at, ms, exact, semantic, parser, how, repeatable = row
+    return LedgerEntry(
+        name=name,
+        version=version,
+        position=position,
+        run_id=run_id,
+        applied_at=datetime.fromisoformat(applied_at),
+        execution_ms=ms,
+        exact_hash=exact,
+        semantic_hash=semantic,
+        parser=parser,
+        how=how,
+        repeatable=bool(repeatable),
+    )

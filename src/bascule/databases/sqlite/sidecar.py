@@ -1,0 +1,277 @@
+"""The file beside the database: who holds the lease, and the journal of facts.
+
+It is a SQLite database of its own in WAL mode with synchronous NORMAL, so that a fact costs no wait for the disk; a fact that must
+outlive a power loss is written with synchronous FULL. After a power loss the ledger in the database decides, not this file.
+
+Every fact carries the identity of the database it is about. Where a database was deleted and begun again, the file goes on with the
+new one; the old one's facts stay in it and are no longer answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bascule.databases.sqlite.blockers import is_stopped, started
+from bascule.databases.sqlite.errors import is_busy
+from bascule.databases.sqlite.filelock import FileKey, is_locked, key_of, users
+from bascule.databases.sqlite.layout import LAYOUT, refuse_newer
+from bascule.databases.sqlite.location import sqlite_uri
+from bascule.databases.sqlite.opening import create_file
+from bascule.databases.sqlite.waiting import until_free
+from bascule.domain.history import Fact, Holder
+from bascule.errors import Refused
+
+WAIT = 5.0
+"""Seconds for the file's own lock, which nobody holds longer than it takes to write a fact."""
+
+NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS bascule_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS bascule_journal (
+  number INTEGER PRIMARY KEY,
+  identity TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  migration TEXT NOT NULL,
+  direction TEXT NOT NULL,
+  step INTEGER,
+  at TEXT NOT NULL,
+  data TEXT NOT NULL
+)""",
+    """CREATE TABLE IF NOT EXISTS bascule_holder (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  token INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  run TEXT NOT NULL,
+  since TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started TEXT NOT NULL,
+  released INTEGER NOT NULL
+)""",
+)
+_APPEND = (
+    "INSERT INTO bascule_journal (identity, kind, run_id, migration, direction, step, at, data) "
+    f"VALUES (?, ?, ?, ?, ?, ?, {NOW}, ?)"
+)
+
+
+class Sidecar:
+    """The open file. Make one with `open_sidecar`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, key: FileKey, identity: str | None) -> None:
+        self.path = path
+        self.identity = identity
+        """Of the database it belongs to; None while it is only being made."""
+        self._connection = connection
+        self._key = key
+
+    def is_current(self) -> bool:
+        """The file that has the name now is the one that is open."""
+        return key_of(self.path) == self._key
+
+    def settle(self, identity: str, *, because: str) -> None:
+        """Make the tables, and give the file to the database of this identity. The caller holds that database's write lock, so
+        that only one process does so at a time. `because` is kept as a fact when it says something."""
+        connection = self._connection
+        # A fact is a few hundred bytes, and each one writes a page.
+        connection.execute("PRAGMA page_size = 1024")
+        # Python's own busy wait does not cover the change to WAL: it needs the file for a moment all to itself.
+        until_free(
+            lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), seconds=WAIT, path=self.path
+        )
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for table in _TABLES:
+                connection.execute(table)
+            words = {"layout": str(LAYOUT), "identity": identity}
+            connection.executemany("INSERT OR REPLACE INTO bascule_meta VALUES (?, ?)", words.items())
+            self.identity = identity
+            if because:
+                fact = Fact(kind="repaired", run_id="", migration="", data={"what": "sidecar", "words": because})
+                connection.execute(_APPEND, self._row(fact))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def append(self, facts: Sequence[Fact], *, durable: bool) -> None:
+        """Write facts; when `durable` they survive a power loss from here on. Raises sqlite3.Error."""
+        if durable:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        try:
+            if len(facts) == 1:
+                self._connection.execute(_APPEND, self._row(facts[0]))
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(_APPEND, map(self._row, facts))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.rollback()
+                raise
+        finally:
+            if durable:
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def journal(
+        self, *, migration: str | None, run_id: str | None, limit: int | None, kinds: Sequence[str]
+    ) -> list[Fact]:
+        """Facts about the file's database, oldest first. Raises sqlite3.Error."""
+        conditions, values = ["identity = ?"], [self.identity]
+        for column, wanted in (("migration", migration), ("run_id", run_id)):
+            if wanted is not None:
+                conditions.append(f"{column} = ?")
+                values.append(wanted)
+        if kinds:
+            conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
+            values.extend(kinds)
+        rows = self._connection.execute(
+            "SELECT number, kind, run_id, migration, direction, step, at, data FROM bascule_journal "
+            f"WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT {-1 if limit is None else int(limit)}",
+            values,
+        ).fetchall()
+        return [_fact(row) for row in reversed(rows)]
+
+    def holder(self, *, ttl: float) -> Holder | None:
+        """Who has the lease by the file's own words, whether or not that process is still there; None after a clean release.
+
+        The lease of a living process does not run out; `expires_at` is `ttl` seconds from now, as if it had just been renewed.
+        """
+        row = self._connection.execute(
+            "SELECT token, owner, run, since, pid, started FROM bascule_holder WHERE NOT released"
+        ).fetchone()
+        if row is None:
+            return None
+        token, owner, run, since, pid, begun = row
+        frozen = ", stopped by a signal" if begun and begun == started(pid) and is_stopped(pid) else ""
+        return Holder(
+            owner=owner,
+            run=run,
+            since=datetime.fromisoformat(since),
+            expires_at=datetime.now(UTC) + timedelta(seconds=ttl),
+            token=token,
+            backend=f"pid {pid}{frozen}",
+        )
+
+    def last_token(self) -> int:
+        """The highest token given out so far."""
+        row = self._connection.execute("SELECT token FROM bascule_holder").fetchone()
+        return int(row[0]) if row else 0
+
+    def write_holder(self, *, token: int, owner: str, run: str) -> None:
+        """The lease is ours. Raises sqlite3.Error."""
+        pid = os.getpid()
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO bascule_holder VALUES (1, ?, ?, ?, {NOW}, ?, ?, 0)", (token, owner, run, pid, started(pid))
+        )
+
+    def write_released(self, token: int) -> None:
+        """We gave it back. Raises sqlite3.Error."""
+        self._connection.execute("UPDATE bascule_holder SET released = 1 WHERE token = ?", (token,))
+
+    def is_locked(self) -> bool:
+        """A process has the lease. Takes nothing."""
+        return is_locked(self.path)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._connection.close()
+        users.leave(self._key)
+
+    def _row(self, fact: Fact) -> tuple[object, ...]:
+        data = json.dumps(fact.data) if fact.data else "{}"
+        return (self.identity, fact.kind, fact.run_id, fact.migration, fact.direction, fact.step, data)
+
+
+def open_sidecar(path: Path) -> Sidecar | None:
+    """The file as it is; None when there is none.
+
+    Raises:
+        Refused: it is of a newer layout, or not a sidecar at all (code ``sidecar_broken``).
+        OSError: it may not be looked at.
+        sqlite3.Error: it may not be read, or is locked.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        # Following a link here would let whoever can write the folder choose what we write.
+        raise _broken(path, "is not a regular file")
+    key = (status.st_dev, status.st_ino)
+    users.enter(key)
+    try:
+        connection = _connect(path)
+    except BaseException:
+        users.leave(key)
+        raise
+    try:
+        identity = _read_identity(path, connection)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return Sidecar(path, connection, key, identity)
+    except BaseException:
+        connection.close()
+        users.leave(key)
+        raise
+
+
+def create_sidecar(path: Path, *, like: os.stat_result) -> Sidecar:
+    """The file, made where it was not there. Raises as `open_sidecar`."""
+    create_file(path, like=like)
+    sidecar = open_sidecar(path)
+    if sidecar is None:
+        raise FileNotFoundError(f"{path} was deleted as soon as it was made")
+    return sidecar
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = sqlite_uri(path, "rw")
+    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        # Without the right to make the -shm file SQLite reads a WAL database only when told that nobody writes it.
+        uri += "&immutable=1"
+    return sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
+
+
+def _read_identity(path: Path, connection: sqlite3.Connection) -> str | None:
+    try:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'bascule_meta'").fetchone() is None:
+            return None
+        meta = dict(connection.execute("SELECT key, value FROM bascule_meta").fetchall())
+    except sqlite3.DatabaseError as exc:
+        if is_busy(exc) or isinstance(exc, sqlite3.OperationalError):
+            raise
+        raise _broken(path, f"cannot be read ({exc})") from exc
+    if "layout" in meta:
+        refuse_newer(meta["layout"], what=str(path))
+    return meta.get("identity")
+
+
+def _fact(row: tuple[Any, ...]) -> Fact:
+    number, kind, run_id, migration, direction, step, at, data = row
+    return Fact(
+        number=number,
+        kind=kind,
+        run_id=run_id,
+        migration=migration,
+        direction=direction,
+        step=step,
+        at=datetime.fromisoformat(at),
+        data=json.loads(data),
+    )
+
+
+def _broken(path: Path, what: str) -> Refused:
+    return Refused(
+        f"{path} should be Bascule's sidecar file, but {what}.",
+        code="sidecar_broken",
+        hint="Move it away; a new one is made. Only the history of runs is in it: which migrations are applied stands in the database.",
+        details={"path": str(path)},
+    )

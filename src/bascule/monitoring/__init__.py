@@ -1,0 +1,1 @@
+"""How the world is told what happens: the bus, and the clock it is told by."""
