@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bascule.cli.output import Output
+
+
+def test_in_json_mode_only_the_document_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(json=True)
+    output.text("for people")
+    output.note("beside")
+    output.document({"ä": 1})
+    streams = capsys.readouterr()
+    assert json.loads(streams.out) == {"ä": 1}
+    assert streams.err == "beside\n"
+
+
+def test_quiet_silences_notes_first_and_warnings_second(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (0, 1, 2):
+        output = Output(quiet=quiet)
+        output.note("note")
+        output.warn("warning")
+        output.insist("error")
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == ["note", "Warning: warning", "error", "Warning: warning", "error", "error"]
+
+
+def test_whatever_goes_to_stderr_or_json_is_cleaned(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(json=True, clean=lambda text: text.replace("hunter2", "***"))
+    output.insist("hunter2")
+    output.document({"message": "hunter2"})
+    streams = capsys.readouterr()
+    assert "hunter2" not in streams.out + streams.err
+
+
+def test_lines_go_through_whoever_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    taken: list[str] = []
+    output = Output()
+    with output.through(taken.append):
+        output.note("one")
+        output.straight("two")
+    output.note("three")
+    assert taken == ["one"]
+    assert capsys.readouterr().err == "two\nthree\n"
