@@ -136,25 +136,29 @@ def _chain(folder: Path, place: Place, prepare: Path | None, total: int) -> None
     """All up at once, all down from the newest, all up again: how far it goes, and how long it takes."""
     url = place.empty("chain")
     _prepare(url, prepare)
-    bascule = Bascule(url=url, migrations_dir=folder, say=_silent)
-    up = _timed(lambda: len(bascule.migrations.execute_pending(accept_data_loss=True).runs))
-    print(f"chain up     {up[0]:>4} of {total}  {up[1]:6.1f} s")
-    begun, back, stopped = time.perf_counter(), 0, ""
-    while back < total:
-        try:
-            back += len(bascule.migrations.rollback(steps=1, accept_data_loss=True).runs)
-        except BasculeError as error:
-            stopped = error.message.splitlines()[0]
-            break
-    print(f"chain down   {back:>4} of {total}  {time.perf_counter() - begun:6.1f} s  {stopped and 'stopped: ' + stopped}")
-    if back == total:
-        again = _timed(lambda: len(bascule.migrations.execute_pending(accept_data_loss=True).runs))
-        print(f"chain up     {again[0]:>4} of {total}  {again[1]:6.1f} s")
+    service = Bascule(url=url, migrations_dir=folder, say=_silent).migrations
+
+    def up() -> int:
+        return len(service.execute_pending(accept_data_loss=True).runs)
+
+    def one_down() -> int:
+        return len(service.rollback(steps=1, accept_data_loss=True).runs)
+
+    _leg("chain up", total, up)
+    if _leg("chain down", total, one_down):
+        _leg("chain up", total, up)
 
 
-def _timed(act: Callable[[], int]) -> tuple[int, float]:
-    begun = time.perf_counter()
-    return act(), time.perf_counter() - begun
+def _leg(title: str, total: int, act: Callable[[], int]) -> bool:
+    """Act until nothing is left or it fails; answers whether all of it went."""
+    begun, count, stopped = time.perf_counter(), 0, ""
+    try:
+        while count < total and (done := act()):
+            count += done
+    except BasculeError as error:
+        stopped = "stopped: " + " ".join(error.message.split())[:300]
+    print(f"{title:<11}{count:>4} of {total}  {time.perf_counter() - begun:6.1f} s  {stopped}".rstrip())
+    return count == total
 
 
 def _print(tally: Tally) -> None:

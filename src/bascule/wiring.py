@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bascule.errors import ConfigError
@@ -11,8 +11,10 @@ from bascule.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bascule.config.address import Address
     from bascule.config.settings import Settings
     from bascule.domain.event import Event
+    from bascule.domain.migration import Hook
     from bascule.domain.statement import ObjectName, Touch
     from bascule.ports.database import Target
     from bascule.ports.python import PythonScripts
@@ -57,7 +59,7 @@ def open_target(settings: Settings, *, read_only: bool = False) -> Target:
     options = TargetOptions(
         schema=settings.schema,
         limits=Limits(**settings.limits),  # type: ignore[arg-type]
-        direct_url=settings.direct.reveal() if settings.direct else None,
+        direct_url=_opener(settings.direct) if settings.direct else None,
         search_path=settings.search_path,
         state_url=settings.state.reveal() if settings.state else None,
         read_only=read_only,
@@ -68,7 +70,12 @@ def open_target(settings: Settings, *, read_only: bool = False) -> Target:
         return SqliteTarget(address.reveal(), options)
     from bascule.databases.postgres.target import PostgresTarget
 
-    return PostgresTarget(address.reveal if address.changes else address.reveal(), options)
+    return PostgresTarget(_opener(address), options)
+
+
+def _opener(address: Address) -> str | Callable[[], str]:
+    """The address, or what is asked for it at each connection where its password changes."""
+    return address.reveal if address.changes else address.reveal()
 
 
 def open_source(settings: Settings) -> Source:
@@ -119,9 +126,16 @@ def context(
         say=say,
         confirm=confirm,
         python=python_scripts,
+        hooks=lambda: _hooks(settings),
         owner=owner(),
         stopping=stopping,
     )
+
+
+def _hooks(settings: Settings) -> Sequence[Hook]:
+    from bascule.sources.hooks import hooks
+
+    return hooks(str(settings.migrations_dir), variables=settings.variables)
 
 
 def python_scripts() -> PythonScripts | None:

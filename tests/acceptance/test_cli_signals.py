@@ -23,8 +23,13 @@ def begun(project: Project) -> subprocess.Popen[str]:
     """An `up` that is in the middle of the second migration."""
     process = project.start("up", "--json")
     assert process.stderr is not None
-    while f"applying {TWO}" not in process.stderr.readline():
-        assert process.poll() is None
+    seen = ""
+    while f"applying {TWO}" not in seen:
+        line = process.stderr.readline()
+        if not line:
+            process.communicate()
+            pytest.fail(f"it ended too early: {seen}")
+        seen += line
     time.sleep(0.4)
     return process
 
@@ -69,7 +74,8 @@ def test_a_process_that_waits_for_the_schema_stops_when_told(tmp_path: Path) -> 
     project = Project(tmp_path, DATABASE_URL="sqlite:///app.db")
     project.write(ONE, "create table one (id integer);")
     process = project.start("wait")
-    time.sleep(0.6)
+    assert process.stderr is not None
+    assert "Waiting until every migration is applied" in process.stderr.readline()
     answer = end(process, signal.SIGTERM)
     assert answer.code == 130
     assert "SIGTERM" in answer.err

@@ -176,4 +176,4 @@ def test_a_loss_is_named_in_development_and_refused_in_production(project: Proje
     assert "--accept-data-loss" in refused.err
     went_on = project.well("up", "--json")
     assert BROKEN in went_on.err
-    assert any(BROKEN in warning for warning in went_on.json["warnings"])
+    assert any(BROKEN in words for words in went_on.json["losses"])

@@ -1,6 +1,8 @@
-"""What every target must show. Subclass `TargetConformance` beside a `target_factory` fixture and the two others named there.
+"""What every target must show. Subclass `TargetConformance` beside a `target_factory` fixture and the two others
+named there.
 
-The SQL here means the same to every database. Where a promise needs a second session or a process that dies, these are real.
+The SQL here means the same to every database. Where a promise needs a second session or a process that dies, these
+are real.
 """
 
 from __future__ import annotations
@@ -99,8 +101,9 @@ def tables_named(target: Target, name: str) -> int:
 class TargetConformance:
     """Promises of `bascule.ports.database.Target`, one a test.
 
-    Fixtures of the subclass's module: ``target_factory`` (`TargetFactory`), ``table_lock`` (`TableLock`) and ``opening``, Python
-    source that makes a variable ``target`` on the same database in another process, with a lease that runs out soon.
+    Fixtures of the subclass's module: ``target_factory`` (`TargetFactory`), ``table_lock`` (`TableLock`) and
+    ``opening``, Python source that makes a variable ``target`` on the same database in another process, with a lease
+    that runs out soon.
     """
 
     @pytest.fixture
@@ -353,15 +356,26 @@ class TargetConformance:
         (row,) = target.ledger()
         assert 0 < row.execution_ms <= done.ms + 1
 
-    def test_an_entry_of_the_same_name_is_replaced(self, target: Target) -> None:
+    def test_an_entry_that_ran_again_replaces_the_former_and_goes_to_the_end(self, target: Target) -> None:
         lease = lease_of(target)
         target.perform(applied(name="first"), lease=lease)
         target.perform(applied(name="second"), lease=lease)
         again = entry("first", exact_hash="f" * 64, run_id="first_2", script="-- new")
         target.perform(job(ledger=LedgerChange(entry=again)), lease=lease)
-        rows = {row.name: row for row in target.ledger()}
-        assert sorted(rows) == ["first", "second"]
-        assert rows["first"].exact_hash == "f" * 64
+        rows = target.ledger()
+        assert [row.name for row in rows] == ["second", "first"]
+        assert rows[1].exact_hash == "f" * 64
+        assert target.script("first") == "-- new"
+
+    def test_a_corrected_entry_keeps_its_place_and_time(self, target: Target) -> None:
+        lease = lease_of(target)
+        target.perform(applied(name="first"), lease=lease)
+        target.perform(applied(name="second"), lease=lease)
+        former = target.ledger()[0]
+        corrected = replace(former, exact_hash="f" * 64, script="-- new")
+        target.perform(job(ledger=LedgerChange(entry=corrected)), lease=lease)
+        assert target.ledger()[0] == replace(former, exact_hash="f" * 64)
+        assert [row.name for row in target.ledger()] == ["first", "second"]
         assert target.script("first") == "-- new"
 
     def test_an_entry_is_removed(self, target: Target) -> None:
@@ -384,6 +398,14 @@ class TargetConformance:
         assert marks[("create_thing", "up")] == {-1: ("", "create_thing_1"), 0: ("d0", "create_thing_1")}
         target.perform(applied(clear_marks=True), lease=lease)
         assert list(target.marks()) == [("another", "up")]
+
+    def test_the_end_of_a_script_clears_the_marks_of_both_directions(self, target: Target) -> None:
+        lease = lease_of(target)
+        target.perform(job(mark=Mark(step=-1, digest="")), lease=lease)
+        target.perform(replace(job(mark=Mark(step=-1, digest="")), direction="down"), lease=lease)
+        assert sorted(target.marks()) == [("create_thing", "down"), ("create_thing", "up")]
+        target.perform(replace(job(clear_marks=True), direction="down"), lease=lease)
+        assert dict(target.marks()) == {}
 
     def test_the_first_look_of_before_is_the_one_that_stays(self, target: Target) -> None:
         lease = lease_of(target)
@@ -504,6 +526,17 @@ class TargetConformance:
             target.query(CREATE)
         assert tables_named(target, "thing") == 0
         assert target.query("SELECT 1") == [(1,)]
+
+    def test_a_reader_sees_what_was_committed_and_belongs_to_whoever_asked(self, target: Target) -> None:
+        lease = lease_of(target)
+        reader = target.open_reader()
+        try:
+            target.perform(applied(CREATE, "INSERT INTO thing VALUES (1, 'a')"), lease=lease)
+            assert reader.execute("SELECT note FROM thing").fetchall() == [("a",)]
+            target.perform(job("UPDATE thing SET note = 'b'"), lease=lease)
+            assert reader.execute("SELECT note FROM thing").fetchall() == [("b",)]
+        finally:
+            reader.close()
 
     def test_a_new_connection_goes_on_with_the_same_lease(self, target: Target) -> None:
         lease = lease_of(target)

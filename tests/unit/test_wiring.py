@@ -48,6 +48,6 @@ def test_ignored_objects_are_named_as_people_write_them(words: str, name: Object
 
 @pytest.mark.parametrize("words", ["jobs", "tabel public.jobs", "table"])
 def test_what_names_no_object_is_refused_with_the_kinds_there_are(words: str) -> None:
-    with pytest.raises(ConfigError, match="fingerprint.ignore") as caught:
+    with pytest.raises(ConfigError, match=r"fingerprint\.ignore") as caught:
         wiring.outside((words,))
     assert "materialized view" in caught.value.hint

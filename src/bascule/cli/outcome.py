@@ -31,7 +31,7 @@ def tell(call: Call, report: Report, *, dry_run: bool = False) -> int:
             output.text(line)
         output.text()
     for run in report.runs:
-        for line in _run_lines(run):
+        for line in _run_lines(run)[1 if output.followed else 0 :]:
             output.text(line)
     output.text(report.message)
     for warning in report.warnings:

@@ -25,6 +25,8 @@ class Output:
     quiet: int = 0
     clean: Callable[[str], str] = _masked
     """Takes secrets out of a text; set once the settings are known."""
+    followed: bool = False
+    """The person who reads the result has seen each run begin and end on the same screen."""
     _through: list[Callable[[str], None]] = field(default_factory=list)
 
     def text(self, text: str = "") -> None:

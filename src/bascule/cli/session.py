@@ -43,6 +43,7 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
             stack.callback(drawn.close)
             stack.enter_context(call.output.through(drawn.line))
             bus.subscribe(drawn)
+            call.output.followed = sys.stdout.isatty() and sys.stderr.isatty()
         stop = stack.enter_context(Stop(call.output.insist))
         context = wiring.context(
             settings,

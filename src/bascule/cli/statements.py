@@ -41,7 +41,8 @@ def _migration_lines(number: int, planned: PlannedMigration) -> list[str]:
     if told["dependencies"]:
         facts.append(f"depends on: {', '.join(told['dependencies'])}")
     answer.append(f"   {' · '.join(facts)}")
-    answer += [f"   no way back: {loss.removeprefix(f'{planned.name}: ')}" for loss in told["losses"]]
+    label = "no way back" if planned.direction == "up" else "will be lost"
+    answer += [f"   {label}: {loss.removeprefix(f'{planned.name}: ')}" for loss in told["losses"]]
     answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]
     answer += [f"   warning: {words}" for words in planned.warnings]
     for index, step in enumerate(planned.steps, start=1):

@@ -21,6 +21,8 @@ _SHOW_CURSOR = b"\x1b[?25h"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN = 2.0
 """Seconds after which the cancel is sent again: the first may have come just before the statement did."""
+_QUESTION = 0.2
+"""Seconds after which a question that is still open is interrupted again."""
 
 
 class Stop:
@@ -81,10 +83,13 @@ class Stop:
         import select
 
         while True:
-            timeout = _AGAIN if self._asked else None
-            ready, _, _ = select.select([self._reader], [], [], timeout)
+            ready, _, _ = select.select([self._reader], [], [], self._patience())
             if not ready:
-                self._cancel_quietly()
+                if self._waiting_for_answer:
+                    # The signal came in the instant before the terminal was read, which then waits for ever.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                else:
+                    self._cancel_quietly()
                 continue
             numbers = os.read(self._reader, 64)
             if not numbers:
@@ -92,6 +97,11 @@ class Stop:
             for number in numbers:
                 if number in _SIGNALS:
                     self._asked_by(signal.Signals(number).name)
+
+    def _patience(self) -> float | None:
+        if not self._count:
+            return None
+        return _QUESTION if self._waiting_for_answer else _AGAIN
 
     def _asked_by(self, name: str) -> None:
         self._count += 1

@@ -58,10 +58,21 @@ def load(
     merged = {**file.common, **_merged(file.common, table), **variables, **given}
     raws = {name: raw for name, raw in merged.items() if raw is not _NOTHING}
     base = file.path.parent if file.path else work
+    _refuse_unknown(given)
     values = {name: read_value(BY_NAME[name], raw, folder=_folder(raw, base, work)) for name, raw in raws.items()}
     return _Assembly(work=work, base=base, file=file, raws=raws, values=values, surroundings=surroundings).settings(
         target=chosen, warnings=warnings
     )
+
+
+def _refuse_unknown(given: Mapping[str, Raw]) -> None:
+    for name in given:
+        if name not in BY_NAME:
+            guess = nearest(name, BY_NAME)
+            raise ConfigError(
+                f"There is no setting {name!r}.",
+                hint=f"Did you mean {guess}?" if guess else f"Settings: {', '.join(BY_NAME)}.",
+            )
 
 
 def _choose_target(file: ConfigFile, named: str | None) -> tuple[str | None, Mapping[str, Raw]]:

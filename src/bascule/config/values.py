@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -59,6 +60,8 @@ def duration(value: object, *, unit: float) -> float:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if not isinstance(value, str) or not value.strip():
         raise _Wrong("a text that is not empty")
     return value
@@ -81,7 +84,7 @@ def _port(value: object) -> int:
 
 
 def _words(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) and word for word in value):
         raise _Wrong('a list of texts, as in ["table public.jobs"]')
     return tuple(value)
 

@@ -43,6 +43,17 @@ class Script:
     """Nothing in it but comments and white space."""
 
 
+HookEvent = Literal["before_up", "after_up", "before_rollback", "after_rollback"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A script of the project's that runs before or after an up or a rollback, and is not in the ledger."""
+
+    event: HookEvent
+    script: Script
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
     """A migration with its files read."""

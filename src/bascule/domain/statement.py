@@ -95,7 +95,8 @@ class Insight:
     session: bool = False
     """Changes session state on which later statements may rely: SET, RESET, set_config(…, false)."""
     search_path: tuple[str, ...] | None = None
-    """The schemas to which it sets the search path (empty: back to its default, or to none); None where it does not."""
+    """The schemas to which it sets the search path (empty: back to its default, or to none; ``$user`` as
+    written); None where it does not."""
     temporary: bool = False
     """Makes a temporary object: it will be gone in a new session."""
     touch: Touch = Touch()

@@ -13,6 +13,7 @@ from bascule.sql.checksum import semantic_hash
 from bascule.sql.classify import inspect
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.split import split
+from bascule.sql.touches import script_touch
 from bascule.sql.transactions import OwnTransactions, own_transactions
 
 Unit = tuple[tuple[Statement, ...], tuple[Insight, ...]]
@@ -69,8 +70,7 @@ def touch_of(migration: Migration, dialect: Dialect) -> Touch:
             continue
         if script.language == "python":
             return Touch(everything=True, reasons=("Python code may touch anything",))
-        for insight in read_script(script, dialect)[1]:
-            touch = touch | insight.touch
+        touch = touch | script_touch(read_script(script, dialect)[1])
     return touch
 
 

@@ -292,6 +292,13 @@ class Target(Protocol):
     def snapshot(self, touch: Touch) -> Snapshot:
         """These objects, closed over what depends on them, as the catalog has them now."""
 
+    def offline_setup(self) -> str:
+        """SQL for a person's own shell that makes what `prepare` makes; empty where it is there already."""
+
+    def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
+        """SQL for a person's own shell: what a run does before a script (keeping the look of `before`, where SQL can), and the
+        ledger's change after it."""
+
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only statement, for diagnosis."""
 
@@ -339,8 +346,9 @@ class TargetOptions:
     """PostgreSQL: the schema Bascule keeps its things in."""
     limits: Limits = field(default_factory=Limits)
     application: str = "bascule"
-    direct_url: str | None = None
-    """A way past the pooler, for the lease and for statements outside a transaction."""
+    direct_url: str | Callable[[], str] | None = None
+    """A way past the pooler, for the lease and for statements outside a transaction; a function is asked at each
+    connection."""
     search_path: str | None = None
     state_url: str | None = None
     """Another PostgreSQL for the journal."""

@@ -33,7 +33,7 @@ _NAMES_ARE_LAYOUT = ("constraints", "indexes", "statistics")
 """Where a name says nothing but what it was called: the database makes one up where none is given. Triggers are not
 among these, for they fire in the order of their names."""
 
-_ABOUT_THE_LOOK = ("linked", "partial", "named")
+_ABOUT_THE_LOOK = ("linked", "mentions", "partial", "named")
 _IN_ORDER = ("table", "type")
 """Kinds of objects whose columns have an order of their own; that of a view is in its definition."""
 
@@ -53,20 +53,20 @@ def compare_entirely(kind: str, before: Parts, after: Parts, renamed: Renamed) -
             yield from changed(name, "", old, new)
 
 
-def compare_items(before: Parts, after: Parts, renamed: Renamed) -> Iterator[Change]:
+def compare_items(kind: str, before: Parts, after: Parts, renamed: Renamed) -> Iterator[Change]:
     """Two looks of which one at least is at single items only: those of `before` count, and those that were named."""
     old_columns = {each["name"]: each for each in before.get("columns", ())}
     new_columns = {each["name"]: each for each in after.get("columns", ())}
-    partial = bool(before.get("partial"))
+    counts = before.get("partial") and not before.get("mentions")
     for name, old in old_columns.items():
         if name in new_columns:
-            yield from _properties("column", name, old, new_columns[name], renamed)
-        elif partial:
-            yield f"column {name} is missing", "lossy"
+            yield from _properties(_member(kind), name, old, new_columns[name], renamed)
+        elif counts:
+            yield f"{_member(kind)} {name} is missing", "lossy"
     for part in ITEMS:
         old_items = before.get(part, {})
         new_items = after.get(part, {}) if part != "defaults" else {**_defaults(new_columns), **after.get(part, {})}
-        limits = old_items.keys() if partial else old_items.keys() & new_items.keys()
+        limits = old_items.keys() if counts else old_items.keys() & new_items.keys()
         named = {name for name, value in new_items.items() if _is_named(value)}
         yield from _items(
             part,
@@ -81,6 +81,10 @@ def named_items(parts: Parts) -> Iterator[str]:
         for name, value in parts.get(part, {}).items():
             if _is_named(value):
                 yield f"{word} {name}"
+
+
+def _member(kind: str) -> str:
+    return "attribute" if kind == "type" else "column"
 
 
 def _is_named(value: Any) -> bool:
@@ -99,7 +103,7 @@ def _columns(
 ) -> Iterator[Change]:
     old = {each["name"]: each for each in before}
     new = {each["name"]: each for each in after}
-    word = "column" if kind != "type" else "attribute"
+    word = _member(kind)
     for name in old:
         if name not in new:
             yield f"{word} {name} is missing", "lossy"
@@ -148,6 +152,8 @@ def _items(part: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
             come.remove(twin)
             yield f"{word} {name} is now named {twin}", "cosmetic"
             yield from _item(word, twin, before[name], after[twin])
+        elif part == "defaults":
+            yield f"{word} {name} was {shown(before[name])}, now none", "lossy"
         elif not _told_by_its_constraint(part, before[name]):
             yield f"{word} {name} is missing", "lossy"
     for name in sorted(come):

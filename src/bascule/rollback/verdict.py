@@ -62,14 +62,16 @@ def _changes(
     elif old is None:
         yield from _come(key, new, before, after)
     elif old.get("partial") or new.get("partial"):
-        yield from compare_items(old, new, renamed)
+        yield from compare_items(_kind(key), old, new, renamed)
     else:
-        yield from compare_entirely(key.partition(" ")[0], old, new, renamed)
+        yield from compare_entirely(_kind(key), old, new, renamed)
 
 
 def _gone(key: str, parts: Parts, before: Mapping[str, Parts], after: Mapping[str, Parts]) -> Iterator[Change]:
+    if parts.get("mentions"):
+        return
     if parts.get("partial"):
-        yield from compare_items(parts, {}, {})
+        yield from compare_items(_kind(key), parts, {}, {})
     elif not _goes_with_its_column(key, parts, after):
         yield "it is missing", "lossy"
 
@@ -78,7 +80,7 @@ def _come(key: str, parts: Parts, before: Mapping[str, Parts], after: Mapping[st
     if parts.get("partial"):
         for item in named_items(parts):
             yield f"{item} is left behind", "lossy"
-    elif parts.get("linked") and not key.startswith("sequence "):
+    elif parts.get("mentions") or (parts.get("linked") and not key.startswith("sequence ")):
         return
     elif not _goes_with_its_column(key, parts, before):
         yield "it is left behind", "lossy"
@@ -115,6 +117,10 @@ def _same(one: Parts, other: Parts) -> bool:
 
 def _without(parts: Parts, names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if name not in names}
+
+
+def _kind(key: str) -> str:
+    return key.partition(" ")[0]
 
 
 def _name(key: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 _LONG = 200
 """Characters of a text that are shown."""
 
-_LISTS = {"grants": "privileges", "options": "option", "inherits": "parent", "labels": "label"}
+_LISTS = {"options": "option", "inherits": "parent", "labels": "label"}
 """Properties that are lists of which each member stands for itself, and what one is called."""
 
 _YES_OR_NO = {
@@ -32,6 +32,8 @@ def changed(name: str, of: str, old: Any, new: Any) -> Iterator[tuple[str, Liter
         yield f"{of or 'it'} was {_state(name, old)}, now {_state(name, new)}", "lossy"
     elif name in _LISTS and set(old or ()) != set(new or ()):
         yield from _members(_LISTS[name], f" of {of}" if of else "", old or (), new or ())
+    elif name == "grants":
+        yield f"privileges{f' of {of}' if of else ''} were {_usual_or(old)}, now {_usual_or(new)}", "lossy"
     elif name == "owner":
         yield f"{'the owner' if not of else f'the owner of {of}'} was {shown(old)}, now {shown(new)}", "lossy"
     else:
@@ -54,6 +56,10 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
+def _usual_or(grants: Any) -> str:
+    return shown(grants) if grants else "the usual"
+
+
 def _state(name: str, value: Any) -> str:
     yes, no = _YES_OR_NO[name]
     return yes if (name in _TRUE_WHEN_LEFT_OUT if value is None else value) else no
@@ -62,7 +68,7 @@ def _state(name: str, value: Any) -> str:
 def _members(word: str, of: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[str, Literal["lossy"]]]:
     for each in old:
         if each not in new:
-            yield f"{word} {shown(each)}{of} {'are' if word == 'privileges' else 'is'} missing", "lossy"
+            yield f"{word} {shown(each)}{of} is missing", "lossy"
     for each in new:
         if each not in old:
-            yield f"{word} {shown(each)}{of} {'are' if word == 'privileges' else 'is'} left behind", "lossy"
+            yield f"{word} {shown(each)}{of} is left behind", "lossy"

@@ -17,6 +17,7 @@ from bascule.services.carry_out import CarryOut, Done
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment
+from bascule.services.hooks import run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
 from bascule.services.report import Report
@@ -49,7 +50,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
         now = look(context, situation.refs)
         if _changed(situation, now):
             planned = _again(context, request, now, planned)
-        runs = [*finished, *_run_all(context, lease, planned, finished)]
+        runs = [*finished, *_with_hooks(context, lease, planned, finished)]
     return Report(
         success=True,
         message=_did(runs),
@@ -82,6 +83,17 @@ def _again(
     fresh = dataclasses.replace(choice, order=tuple(ref for ref in choice.order if ref.name in known)).planned(context)
     kept.update({each.name: each for each in fresh})
     return tuple(kept[ref.name] for ref in choice.order)
+
+
+def _with_hooks(
+    context: Context, lease: Lease, planned: Sequence[PlannedMigration], before: Sequence[Run]
+) -> list[Run]:
+    if not planned:
+        return []
+    run_hooks(context, lease, "before_up")
+    runs = _run_all(context, lease, planned, before)
+    run_hooks(context, lease, "after_up")
+    return runs
 
 
 def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration], before: Sequence[Run]) -> list[Run]:

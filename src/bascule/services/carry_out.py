@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from bascule.domain.event import Event
-from bascule.domain.history import Fact, LedgerEntry
+from bascule.domain.history import Fact
 from bascule.domain.migration import Script
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.domain.statement import Statement
@@ -32,11 +31,9 @@ from bascule.engine.facts import Facts, recall
 from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson
 from bascule.ports.database import Job, Lease, LedgerChange, Mark, Performed, Progress, WorkFailed
 from bascule.services.context import Context
+from bascule.services.entries import entry_of
 from bascule.services.failures import failed
 from bascule.services.trying import LANDED, Attempts
-
-UNSET = datetime(1970, 1, 1, tzinfo=UTC)
-"""Stands where the store writes its own time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,21 +344,14 @@ class CarryOut:
         planned, migration = self.planned, self.planned.migration
         if planned.direction == "down":
             return LedgerChange(remove=planned.name)
-        return LedgerChange(
-            entry=LedgerEntry(
-                name=planned.name,
-                version=migration.ref.version,
-                position=0,
-                run_id=self.run_id,
-                applied_at=UNSET,
-                execution_ms=0 if planned.transactional else max(1, self._elapsed_ms()),
-                exact_hash=migration.exact_hash,
-                semantic_hash=planned.semantic_hash,
-                parser=planned.parser,
-                repeatable=migration.ref.repeatable,
-                script=migration.up.text,
-            )
+        entry = entry_of(
+            migration,
+            run_id=self.run_id,
+            semantic_hash=planned.semantic_hash,
+            parser=planned.parser,
+            execution_ms=0 if planned.transactional else max(1, self._elapsed_ms()),
         )
+        return LedgerChange(entry=entry)
 
     def _digest_of_all(self) -> str:
         return self.planned.semantic_hash

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,7 @@ from bascule.ports.database import Limits, Target
 from bascule.ports.source import Source
 
 if TYPE_CHECKING:
+    from bascule.domain.migration import Hook
     from bascule.ports.python import PythonScripts
 
 Environment = Literal["development", "staging", "production"]
@@ -52,6 +53,8 @@ class Context:
     """Ask a yes/no question; None when nobody is there to answer."""
     python: Callable[[], PythonScripts | None] = lambda: None
     """Who runs Python migrations, asked only when there is one; None when the extra is not installed."""
+    hooks: Callable[[], Sequence[Hook]] = tuple
+    """The project's scripts around up and rollback, asked only when something runs."""
     owner: str = ""
     """user@host:pid, shown to whoever waits for us."""
     stopping: Callable[[], str | None] = lambda: None

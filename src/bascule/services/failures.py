@@ -38,7 +38,7 @@ def failed(
         data={key: value for key, value in data.items() if value is not None},
     )
     _write(context, fact)
-    message = "\n".join(part for part in (where, *_words(failure), truth) if part)
+    message = "\n".join(part for part in (where, *words_of(failure), truth) if part)
     details = _details(planned, failure, statement)
     if failure.kind == "cancelled":
         signal = context.stopping() or "a request"
@@ -118,7 +118,8 @@ def _where(planned: PlannedMigration, failure: WorkFailed, statement: Statement 
     return f"{doing}{planned.name} failed at {path}:{line}, statement {statement.index + 1}: {text}"
 
 
-def _words(failure: WorkFailed) -> list[str]:
+def words_of(failure: WorkFailed) -> list[str]:
+    """The server's own words, with detail, hint and who was in the way."""
     words = [failure.message]
     if failure.detail:
         words.append(f"Detail: {failure.detail}")
@@ -194,10 +195,10 @@ def unplanned(name: str) -> Iterator[None]:
         yield
     except WorkFailed as failure:
         if failure.kind == "lock_timeout":
-            raise LockNotAvailable("\n".join(_words(failure)), hint=_lock_hint(failure)) from failure
+            raise LockNotAvailable("\n".join(words_of(failure)), hint=_lock_hint(failure)) from failure
         state: State = "unknown" if failure.kind == "lost" else "unchanged"
         raise MigrationFailed(
-            "\n".join((f"The ledger entry of {name} could not be written.", *_words(failure))),
+            "\n".join((f"The ledger entry of {name} could not be written.", *words_of(failure))),
             code=_CODES.get(failure.kind, "failed"),
             hint="Run the same command again.",
             state=state,

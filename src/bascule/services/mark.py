@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from bascule.domain.history import LedgerEntry
 from bascule.planning.meaning import meaning, parser_of
 from bascule.planning.names import find
 from bascule.ports.database import LedgerChange
-from bascule.services.carry_out import UNSET
 from bascule.services.context import Context
+from bascule.services.entries import entry_of
 from bascule.services.environment import guard_environment
 from bascule.services.record import record
 from bascule.services.report import Report
@@ -29,19 +28,12 @@ def mark(context: Context, name: str, applied: bool, actor: str, reason: str = "
     data = {"applied": applied, "actor": actor, "reason": reason}
     if applied:
         migration = context.source.read(situation.by_name[known])
-        entry = LedgerEntry(
-            name=known,
-            version=migration.ref.version,
-            position=0,
+        entry = entry_of(
+            migration,
             run_id="",
-            applied_at=UNSET,
-            execution_ms=0,
-            exact_hash=migration.exact_hash,
             semantic_hash=meaning(migration.up, context.target.dialect),
             parser=parser_of(migration.up),
             how="mark",
-            repeatable=migration.ref.repeatable,
-            script=migration.up.text,
         )
         record(context, known, LedgerChange(entry=entry), "marked", data)
     else:

@@ -19,6 +19,7 @@ from bascule.ports.python import PythonScripts, Recording
 from bascule.services.context import Context
 from bascule.sql.checksum import semantic_hash
 from bascule.sql.classify import inspect
+from bascule.sql.touches import script_touch
 
 if TYPE_CHECKING:
     from bascule.services.carry_out import CarryOut
@@ -89,18 +90,14 @@ def _touch(
         return Touch(everything=True, reasons=("Python code may touch anything",))
     if recording.depends_on_data:
         return Touch(everything=True, reasons=("what it does depends on data",))
-    touch = Touch()
-    for insight in insights:
-        touch = touch | insight.touch
+    touch = script_touch(insights)
     down = migration.down
     if down is None or down.empty:
         return touch
     back = _record(context, down, "down")
     if back.error or back.depends_on_data:
         return touch | Touch(everything=True, reasons=("what its down does cannot be known beforehand",))
-    for statement in back.statements:
-        touch = touch | inspect(statement, context.target.dialect).touch
-    return touch
+    return touch | script_touch([inspect(statement, context.target.dialect) for statement in back.statements])
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from bascule.planning.steps import touch_of
 from bascule.ports.database import Lease
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment, protected
+from bascule.services.hooks import run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
 from bascule.services.planned import plan_one
@@ -56,7 +57,9 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
                 code="changed_meanwhile",
                 hint="Look with bascule status, then run again.",
             )
+        run_hooks(context, lease, "before_rollback")
         runs = _undo_all(context, lease, plans, now, finished)
+        run_hooks(context, lease, "after_rollback")
     return Report(
         success=True,
         message=_did(runs),

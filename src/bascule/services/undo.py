@@ -9,6 +9,7 @@ from bascule.domain.run import Run
 from bascule.domain.schema import Snapshot, Verdict
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease
+from bascule.rollback.ignore import leave_out
 from bascule.rollback.verdict import compare, verdict
 from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
@@ -65,7 +66,9 @@ def _look(
         return "unverified", (
             "nothing was kept from before the up (it was recorded without running): there is nothing to compare with",
         )
-    differences = compare(before, context.target.snapshot(planned.touch))
+    outside = context.policy.outside
+    after = context.target.snapshot(planned.touch)
+    differences = compare(leave_out(before, outside), leave_out(after, outside))
     words = tuple(f"{each.object}: {each.what}" for each in differences)
     if why_not is not None:
         return "unverified", words

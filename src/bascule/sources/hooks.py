@@ -7,27 +7,16 @@ own; none of them is in the ledger. They have no markers: the whole file is the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
-from bascule.domain.migration import Script
+from bascule.domain.migration import Hook, HookEvent, Script
 from bascule.sources.comments import nothing_in
 from bascule.sources.folder import Folder, require_names, scan, shown
 from bascule.sources.reading import decode, read_bytes
 from bascule.sources.variables import require_usable, substitute
 
-HookEvent = Literal["before_up", "after_up", "before_rollback", "after_rollback"]
-
 EVENTS: tuple[HookEvent, ...] = get_args(HookEvent)
 FOLDER = "hooks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hook:
-    """A script and the moment at which it runs."""
-
-    event: HookEvent
-    script: Script
 
 
 def hooks(folder: str, *, variables: Mapping[str, str] | None = None) -> tuple[Hook, ...]:

@@ -213,8 +213,10 @@ class _TriggerBody:
 
 
 def _makes_trigger(head: list[str]) -> bool:
-    words = [word for word in head if word not in ("explain", "query", "plan", "temp", "temporary")]
-    return words[:2] == ["create", "trigger"]
+    words = head[1:] if head[0] == "explain" else head
+    words = words[2:] if words[:2] == ["query", "plan"] else words
+    made = [word for word in words[1:] if word not in ("temp", "temporary")]
+    return words[:1] == ["create"] and made[:1] == ["trigger"]
 
 
 def _copied_rows(text: str, piece: _Piece) -> tuple[str, int]:

@@ -47,7 +47,7 @@ def crashing(connection: sqlite3.Connection, dies_before: int, marks: dict[int, 
 
 def test_each_statement_is_a_step_in_order(run: Run, connection: sqlite3.Connection) -> None:
     engine = run(function("create_accounts"))
-    assert [(step.index, step.line, step.text.split()[0]) for step in engine.sent] == [(0, 11, "CREATE"), (1, 17, "CREATE")]
+    assert [(step.index, step.line, step.text[:6]) for step in engine.sent] == [(0, 11, "CREATE"), (1, 17, "CREATE")]
     assert not any(step.text != step.text.strip() for step in engine.sent)
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_died_anywhere_is_finished_by_the_next_and_does_nothing_twice
         assert connection.execute("SELECT count(*), min(n), max(n) FROM t").fetchone() == (25, 7, 7)
 
 
-def test_a_function_that_makes_other_statements_than_were_done_is_stopped(run: Run, connection: sqlite3.Connection) -> None:
+def test_a_function_that_makes_other_statements_now_is_stopped(run: Run, connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (n INTEGER)")
     marks: dict[int, tuple[str, str]] = {}
     with pytest.raises(Died):
@@ -142,7 +142,8 @@ def test_the_authors_error_says_whether_anything_changed(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["op.execute('BEGIN')", "op.get_bind().rollback()", "op.get_bind().begin_nested()", "op.execute('ROLLBACK TO a')"]
+    "body",
+    ["op.execute('BEGIN')", "op.get_bind().rollback()", "op.get_bind().begin_nested()", "op.execute('ROLLBACK TO a')"],
 )
 def test_there_is_no_transaction_to_control(run: Run, body: str) -> None:
     with pytest.raises(MigrationFailed, match="has no meaning with transactional = False"):
@@ -150,7 +151,10 @@ def test_there_is_no_transaction_to_control(run: Run, body: str) -> None:
 
 
 def test_a_commit_and_an_autocommit_block_change_nothing(run: Run) -> None:
-    engine = run(up("with op.get_context().autocommit_block():\n    op.execute('PRAGMA foreign_keys = OFF')\nop.get_bind().commit()"))
+    body = (
+        "with op.get_context().autocommit_block():\n    op.execute('PRAGMA foreign_keys = OFF')\nop.get_bind().commit()"
+    )
+    engine = run(up(body))
     assert [step.text for step in engine.sent] == ["PRAGMA foreign_keys = OFF"]
 
 
@@ -167,7 +171,7 @@ def test_a_table_is_not_copied_in_steps_from_a_shape_that_was_read(run: Run, con
 def test_without_batches_a_backfill_is_one_step(run: Run, connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
     engine = run(up("op.backfill('t', {'n': '1'})"), batches=None)
-    assert [step.text.split() for step in engine.sent] == ["UPDATE t SET n = 1".split()]
+    assert [" ".join(step.text.split()) for step in engine.sent] == ["UPDATE t SET n = 1"]
 
 
 KEYS = {
@@ -182,7 +186,8 @@ KEYS = {
 def test_batches_reach_every_row_once_whatever_the_key(run: Run, connection: sqlite3.Connection, key: str) -> None:
     connection.execute(f"CREATE TABLE t ({key}, n INTEGER DEFAULT 0)")
     connection.execute(
-        f"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 23) INSERT INTO t (id) SELECT {KEYS[key]} FROM c"
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 23) "
+        f"INSERT INTO t (id) SELECT {KEYS[key]} FROM c"
     )
     engine = run(up("op.backfill('t', {'n': 'n + 1'}, batch=10)"))
     assert len(engine.sent) == 3
@@ -228,7 +233,9 @@ def test_an_empty_table_is_done_at_once(run: Run, connection: sqlite3.Connection
 
 def test_batches_grow_as_long_as_they_are_quick(run: Run, connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
-    connection.executemany("INSERT INTO t (n) VALUES (?)", [(0,)] * 3000)
+    connection.execute(
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000) INSERT INTO t SELECT x, 0 FROM c"
+    )
     changed: list[int] = []
 
     def perform(sql: str) -> int:

@@ -138,7 +138,8 @@ def test_the_author_cannot_end_the_transaction(connection: sqlite3.Connection, e
 
 def test_a_refused_commit_that_was_swallowed_has_committed_nothing(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (a INTEGER)")
-    run(connection, up("op.execute('INSERT INTO t VALUES (1)')\ntry:\n    op.get_bind().commit()\nexcept Exception:\n    pass"))
+    swallowing = "try:\n    op.get_bind().commit()\nexcept Exception:\n    pass"
+    run(connection, up(f"op.execute('INSERT INTO t VALUES (1)')\n{swallowing}"))
     connection.execute("ROLLBACK")
     assert connection.execute("SELECT * FROM t").fetchall() == []
 
@@ -259,7 +260,8 @@ def test_a_table_that_others_refer_to_is_not_replaced_while_foreign_keys_are_enf
 
 def test_the_connection_is_given_back_as_it_was(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
-    apply(connection, up("op.execute('CREATE TABLE t (a)')\nassert op.get_bind().execute(sa.text('SELECT 1')).all() == [(1,)]"))
+    reading = "assert op.get_bind().execute(sa.text('SELECT 1')).all() == [(1,)]"
+    apply(connection, up(f"op.execute('CREATE TABLE t (a)')\n{reading}"))
     assert connection.execute("SELECT 1 AS one").fetchone()["one"] == 1
     assert connection.isolation_level is None
     assert not connection.in_transaction

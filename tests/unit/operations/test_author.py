@@ -105,7 +105,12 @@ def test_ctrl_c_is_nobodys_failure() -> None:
 
 
 def test_logging_goes_on_after_a_file_that_disabled_the_existing_loggers() -> None:
-    logger = logging.getLogger("bascule.test_author")
-    text = "import logging.config\nlogging.config.dictConfig({'version': 1})\ndef up(op): pass\n"
+    logger, root = logging.getLogger("bascule.test_author"), logging.getLogger()
+    before = (root.handlers[:], root.level)
+    text = """
+        import logging.config
+        logging.config.dictConfig({"version": 1, "root": {"level": "CRITICAL", "handlers": []}})
+    """
     load(script(text))
     assert not logger.disabled
+    assert (root.handlers, root.level) == before

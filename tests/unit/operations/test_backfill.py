@@ -13,14 +13,13 @@ from bascule.databases.operations.batches import Cursor, Pace
 
 
 def declared(**given: Any) -> Backfill:
-    return Backfill.declared(
-        given.pop("table", "t"), given.pop("set", {"a": "1"}), **{"where": None, "key": None, "batch": None, "schema": None} | given
-    )
+    rest = {"where": None, "key": None, "batch": None, "schema": None}
+    return Backfill.declared(given.pop("table", "t"), given.pop("set", {"a": "1"}), **rest | given)
 
 
 def update(**given: Any) -> str:
     text = BackfillText(work=declared(**given), quote=lambda name: name if name.islower() else f'"{name}"')
-    return " ".join(text.update(given.get("among")).split())
+    return " ".join(text.update().split())
 
 
 def test_the_authors_texts_go_as_written() -> None:

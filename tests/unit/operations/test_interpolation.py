@@ -14,7 +14,9 @@ from bascule.databases.operations.interpolation import with_values
 
 
 def test_placeholders_of_psycopg_become_literals() -> None:
-    assert with_values("a = %s AND b LIKE '5%%' AND c = %s", [1, "x"], "postgresql") == "a = 1 AND b LIKE '5%' AND c = 'x'"
+    assert with_values("a = %s AND b LIKE '5%%' AND c = %s", [1, "x"], "postgresql") == (
+        "a = 1 AND b LIKE '5%' AND c = 'x'"
+    )
     assert with_values("%(a)s::INTEGER - %(b)s", {"a": -1, "b": None}, "postgresql") == "(-1)::INTEGER - NULL"
 
 

@@ -21,8 +21,10 @@ def texts(statements: object) -> list[str]:
 def test_the_statements_come_in_order_with_the_lines_that_made_them() -> None:
     recorded = record(example("create_accounts"), "up", dialect="postgresql", server_version=150_018)
     assert texts(recorded.statements) == [
-        "CREATE TABLE accounts ( id SERIAL NOT NULL, email VARCHAR(200) NOT NULL, full_name VARCHAR(200) NOT NULL, "
-        "PRIMARY KEY (id) )",
+        (
+            "CREATE TABLE accounts ( id SERIAL NOT NULL, email VARCHAR(200) NOT NULL, "
+            "full_name VARCHAR(200) NOT NULL, PRIMARY KEY (id) )"
+        ),
         "CREATE UNIQUE INDEX accounts_by_email ON accounts (lower(email))",
     ]
     assert [(statement.index, statement.line) for statement in recorded.statements] == [(0, 11), (1, 17)]
@@ -136,9 +138,15 @@ def test_a_backfill_is_recorded_whole_and_named_where_it_will_run_in_batches() -
     assert inside.batched == ()
 
 
+def test_names_are_quoted_as_the_database_wants_them_and_no_further() -> None:
+    for dialect in ("postgresql", "sqlite"):
+        recorded = statements_of(up("op.backfill('Te%%st', {'a%': '1 % 2'})"), dialect=dialect)
+        assert texts(recorded.statements) == ['UPDATE "Te%%st" SET "a%" = 1 % 2']
+
+
 def test_what_the_real_run_would_refuse_is_refused_here() -> None:
     for body in ("op.execute('SELECT 1; COMMIT')", "op.get_context().autocommit_block().__enter__()"):
-        with pytest.raises(MigrationFailed, match="commit|COMMIT"):
+        with pytest.raises(MigrationFailed, match=r"commit|COMMIT"):
             statements_of(up(body), dialect="postgresql")
     stepwise = up("with op.get_context().autocommit_block():\n    op.execute('VACUUM')")
     assert texts(statements_of(stepwise, dialect="postgresql", transactional=False).statements) == ["VACUUM"]
@@ -169,7 +177,7 @@ def test_what_the_author_prints_does_not_disturb_the_answer() -> None:
 def test_the_child_sees_no_secrets_and_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret@h/d")
     monkeypatch.setenv("BASCULE_SECRET_KEY", "secret")
-    text = "import os, sys\ndef up(op):\n    op.execute(repr(sorted(os.environ)) + repr(sys.argv[1:]) + repr(sys.stdin.read()))\n"
+    text = "import os, sys\ndef up(op):\n    op.execute(f'{os.environ} {sys.argv} {sys.stdin.read()}')\n"
     (statement,) = record(script(text), "up", dialect="sqlite").statements
     assert "DATABASE" not in statement.text
     assert "BASCULE" not in statement.text

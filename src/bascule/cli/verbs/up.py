@@ -48,6 +48,9 @@ def command(
     given = {
         "--no-validate": ("there are no data rules" if no_validate else ""),
         "--no-backup": ("there are no backups" if no_backup else ""),
+        "--no-rollback-on-failure": (
+            "finished steps of a failed migration are not undone" if no_rollback_on_failure else ""
+        ),
         "--yes-production": ("nothing asks for a reason on production" if yes_production is not None else ""),
     }
     changes_nothing(call, {option: capability for option, capability in given.items() if capability})

@@ -19,5 +19,6 @@ def command(call: Call, to: str | None, timeout: float) -> int:
     from bascule.services.wait import wait
 
     with changing(call, progress=False) as context:
+        context.say(f"Waiting until {to or 'every migration'} is applied, at most {timeout:g} s.")
         report = wait(context, to=to, timeout=timeout)
     return tell(call, report)

@@ -86,7 +86,22 @@ def call(function: AuthorFunction, op: object, *, state: Callable[[], State]) ->
             raise _failed(function, error, state()) from error
         raise _driver_error(function, error.orig, error.statement).with_traceback(error.__traceback__) from None
     except (Exception, SystemExit) as error:
+        if _is_drivers(error):
+            raise
         raise _failed(function, error, state()) from error
+
+
+@contextmanager
+def drivers_errors() -> Iterator[None]:
+    """Around work of ours with SQLAlchemy: the driver's errors come out as the driver raised them."""
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from None
 
 
 def author_line(error: BaseException, path: str) -> int | None:
@@ -133,6 +148,12 @@ def _failed(function: AuthorFunction, error: BaseException, state: State) -> Mig
     )
 
 
+def _is_drivers(error: BaseException) -> bool:
+    """Whether a driver raised it, with no SQLAlchemy between."""
+    drivers = (sys.modules.get("sqlite3"), sys.modules.get("psycopg"))
+    return any(driver is not None and isinstance(error, driver.Error) for driver in drivers)
+
+
 def _driver_error(function: AuthorFunction, error: BaseException, statement: str | None) -> BaseException:
     text = f": {' '.join(statement.split())[:300]}" if statement else ""
     error.add_note(f"in {function.name}(op) of {Path(function.path).name}{text}")
@@ -158,11 +179,15 @@ def _words_of(error: BaseException) -> str:
 
 @contextmanager
 def _loggers_kept() -> Iterator[None]:
-    """Keep the existing loggers working: ``logging.config.fileConfig`` disables them all."""
-    known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
-    before = [(logger, logger.disabled) for logger in known]
+    """Keep logging as it is: ``logging.config.fileConfig`` disables loggers and takes the root's handlers away."""
+    root = logging.getLogger()
+    known = [logger for logger in root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    disabled = [(logger, logger.disabled) for logger in known]
+    handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
-        for logger, disabled in before:
-            logger.disabled = disabled
+        for logger, before in disabled:
+            logger.disabled = before
+        root.handlers[:] = handlers
+        root.setLevel(level)

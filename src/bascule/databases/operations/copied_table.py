@@ -71,30 +71,36 @@ class CopiedTable:
         there = {attached.name for attached in _attached(rows, self.table, self.schema)}
         for attached in self.attached:
             if attached.name not in there and (self.reflected or attached.kind == "trigger"):
-                self._again(attached, rows, send)
+                self._again(attached, send)
+        if any(attached.kind == "trigger" for attached in self.attached):
+            self._look_into_triggers(rows)
 
-    def _again(self, attached: Attached, rows: Rows, send: Callable[[str], None]) -> None:
+    def _again(self, attached: Attached, send: Callable[[str], None]) -> None:
         from sqlalchemy.exc import DBAPIError
 
         try:
             send(attached.sql)
-            if attached.kind == "trigger":
-                # Creating a trigger does not look into it; preparing what fires it does.
-                for firing in self._firing(rows):
-                    rows(f"EXPLAIN {firing}")
-        except (DBAPIError, sqlite3.Error) as error:
-            raise MigrationFailed(
-                f"Copying {self.table} drops its {attached.kind} {attached.name}, which does not fit the new table: "
-                f"{getattr(error, 'orig', error)}.",
-                code="copy_loses",
-                hint=f"Drop the {attached.kind} before batch_alter_table, and create what replaces it afterwards.",
-            ) from error
+        except DBAPIError as error:
+            raise self._does_not_fit(f"{attached.kind} {attached.name}", str(error.orig)) from error
 
-    def _firing(self, rows: Rows) -> tuple[str, ...]:
+    def _look_into_triggers(self, rows: Rows) -> None:
+        """Creating a trigger does not look into it, but renaming a table looks into all."""
         table = f"{_quoted(self.schema)}.{_quoted(self.table)}"
-        columns = rows(f"SELECT name FROM pragma_table_info({_text(self.table)}, {_text(self.schema)})")
-        settings = ", ".join(f"{_quoted(name)} = {_quoted(name)}" for (name,) in columns)
-        return (f"DELETE FROM {table}", f"UPDATE {table} SET {settings}", f"INSERT INTO {table} DEFAULT VALUES")
+        rows("SAVEPOINT bascule_look")
+        try:
+            rows(f"ALTER TABLE {table} RENAME TO {_quoted(self.table + '_bascule_look')}")
+        except sqlite3.Error as error:
+            raise self._does_not_fit("trigger", str(error)) from error
+        finally:
+            rows("ROLLBACK TO bascule_look")
+            rows("RELEASE bascule_look")
+
+    def _does_not_fit(self, what: str, words: str) -> MigrationFailed:
+        return MigrationFailed(
+            f"Copying {self.table} drops its {what}, which does not fit the new table: {words}.",
+            code="copy_loses",
+            hint=f"Drop the {what.split()[0]} before batch_alter_table, and create what replaces it afterwards.",
+        )
 
     def _refuse_children(self, rows: Rows) -> None:
         if not rows("PRAGMA foreign_keys")[0][0]:
@@ -115,7 +121,7 @@ class CopiedTable:
 
 
 def lost_clauses(before: str, after: str) -> tuple[str, ...]:
-    """Clauses, in words of SQL, that the definition `after` has fewer of than `before`; those of dropped columns may go."""
+    """Clauses that the definition `after` has fewer of than `before`; those of dropped columns may go."""
     new = list(_parts(after))
     columns = {column for column, _ in new}
     had = sum((words for column, words in _parts(before) if column is None or column in columns), Counter[str]())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.operations.extra import require_extra
@@ -43,6 +44,15 @@ def without_returning(dialect: Any) -> None:
     ):
         if hasattr(dialect, feature):
             setattr(dialect, feature, False)
+
+
+def quote_with(dialect: SqlAlchemyDialect) -> Callable[[str], str]:
+    """Quotes a name as the database wants it in a text without placeholders."""
+    quote: Callable[[str], str] = dialect.identifier_preparer.quote
+    if dialect.paramstyle not in ("format", "pyformat"):
+        return quote
+    # Where % announces a placeholder SQLAlchemy doubles those of names.
+    return lambda name: quote(name).replace("%%", "%")
 
 
 def _sqlite() -> SqlAlchemyDialect:

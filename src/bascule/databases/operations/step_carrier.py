@@ -14,7 +14,7 @@ from bascule.databases.operations.backfill import Backfill, BackfillText
 from bascule.databases.operations.batches import BatchedSteps, BatchLoop
 from bascule.databases.operations.binding import bind, plain_cursor
 from bascule.databases.operations.control import transaction_command
-from bascule.databases.operations.dialects import URLS, make_dialect, without_returning
+from bascule.databases.operations.dialects import URLS, make_dialect, quote_with, without_returning
 from bascule.databases.operations.outside import Outside
 from bascule.databases.operations.scripts import statements_in
 from bascule.databases.operations.stepping import SteppingConnection
@@ -81,7 +81,7 @@ class StepCarrier:
 
     def backfill(self, work: Backfill) -> None:
         """One step, performed in batches."""
-        text = BackfillText(work=work, quote=self._connection.dialect.identifier_preparer.quote)
+        text = BackfillText(work=work, quote=quote_with(self._connection.dialect))
         if self._batches is None:
             self.send(text.update())
             return

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from bascule.databases.operations import refusals
-from bascule.databases.operations.author import AuthorFunction, current_line
+from bascule.databases.operations.author import AuthorFunction, current_line, drivers_errors
 from bascule.databases.operations.backfill import Backfill, BackfillText
 from bascule.databases.operations.binding import DriverConnection, bind, plain_cursor
 from bascule.databases.operations.copied_table import CopiedTable
-from bascule.databases.operations.dialects import URLS, make_dialect
+from bascule.databases.operations.dialects import URLS, make_dialect, quote_with
 from bascule.databases.operations.outside import Outside
 from bascule.databases.operations.scripts import check_inside_transaction, statements_in
 from bascule.domain.statement import Dialect, Statement
@@ -42,7 +42,8 @@ class TransactionCarrier:
         self._borrowed = BorrowedConnection(driver, dialect)
         self._connection = bind(self._borrowed, make_dialect(dialect, None), URLS[dialect])
         # It asks for version, schema and isolation level, and then "rolls back".
-        self._connection.dialect.initialize(self._connection)
+        with drivers_errors():
+            self._connection.dialect.initialize(self._connection)
         self._borrowed.guarded = True
         event.listen(self._connection, "before_cursor_execute", self._before)
         event.listen(self._connection, "after_cursor_execute", self._after)
@@ -69,8 +70,7 @@ class TransactionCarrier:
 
     def backfill(self, work: Backfill) -> None:
         """One UPDATE of all rows concerned, inside the transaction like everything else."""
-        quote = self._connection.dialect.identifier_preparer.quote
-        self.send(BackfillText(work=work, quote=quote).update())
+        self.send(BackfillText(work=work, quote=quote_with(self._connection.dialect)).update())
 
     def enter_autocommit(self) -> None:
         """Refused: it would commit what came before."""
@@ -85,8 +85,9 @@ class TransactionCarrier:
     def copying(self) -> Iterator[None]:
         """After the copy, make again what went with the old table."""
         with catch_warnings():
-            # Of an index over expressions, which is among what is made again.
+            # Such an index is made again, and such a constraint refused.
             filterwarnings("ignore", message="Skipped unsupported reflection of expression-based index")
+            filterwarnings("ignore", message="Unnamed CHECK constraint on reflected table")
             yield
         while self._copied:
             self._copied.pop(0).restore(self._rows, self.send)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.address import libpq_address, place, secrets_of, tagged_name, without_secrets
-from bascule.databases.postgres.errors import code_of_refusal, is_worth_waiting, missing_driver, unreachable
+from bascule.databases.postgres.errors import is_worth_waiting, missing_driver, unreachable
 from bascule.errors import TargetUnreachable
 
 if TYPE_CHECKING:

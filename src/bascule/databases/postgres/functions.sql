@@ -206,7 +206,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $adopt$
 BEGIN
   UPDATE @schema@.lease
   SET expires_at = clock_timestamp() + ttl, main_pid = its_pid,
-    main_start = (SELECT backend_start FROM pg_stat_get_activity(its_pid))
+    main_start = (SELECT backend_start FROM pg_stat_get_activity(its_pid) WHERE its_pid IS NOT NULL)
   WHERE name = 'target' AND token = held AND owner IS NOT NULL;
   RETURN FOUND;
 END

@@ -70,7 +70,7 @@ class Keeper:
         self._next_beat = taken_at
         self._lost = False
         self._work: Work | None = None
-        self._seen_work = 0.0
+        self._seen_work = taken_at
         self._calling = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bascule-lease", daemon=True)

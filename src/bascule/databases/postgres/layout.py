@@ -59,7 +59,9 @@ $owner$;
 @cache
 def code() -> str:
     """Tells apart versions of the functions: SHA-256, in hex, of their texts."""
-    return hashlib.sha256(_functions().encode()).hexdigest()
+    from bascule.databases.postgres.catalog import shape_sql
+
+    return hashlib.sha256((shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
 
 
 def look_sql(schema: str) -> str:
@@ -79,7 +81,7 @@ def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
     if meta is None:
         return False
     refuse_newer(meta, schema)
-    return meta["layout"] == LAYOUT and meta["code"] == code()
+    return bool(meta["layout"] == LAYOUT and meta["code"] == code())
 
 
 def refuse_newer(meta: dict[str, Any], schema: str) -> None:
@@ -141,13 +143,15 @@ def parsed(value: str | bytes | None) -> dict[str, Any] | None:
     return json.loads(value) if value else None
 
 
-def shape_functions(schema: str) -> str:
-    """The functions that take a snapshot, made in another schema: ``pg_temp`` where Bascule never ran."""
-    return _read("shape.sql").replace("@schema@", schema)
+def make_sql(schema: str) -> str:
+    """All of it for a database that has nothing of Bascule yet, to be run inside a transaction."""
+    return _script(None, schema)
 
 
 def _script(meta: dict[str, Any] | None, schema: str) -> str:
     own = identifier(schema)
+    from bascule.databases.postgres.catalog import shape_sql
+
     parts = [_PREPARE]
     if meta is None:
         # CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it is there.
@@ -156,18 +160,13 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
             f"CREATE SCHEMA {own}; REVOKE ALL ON SCHEMA {own} FROM PUBLIC; END IF; END $schema$;"
         )
         parts.append(_read("layout.sql").replace("@schema@", own))
-    parts.append(_functions().replace("@schema@", own))
+    parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own))
     if meta is None:
         parts.append(f"INSERT INTO {own}.meta (layout, code) VALUES ({LAYOUT}, '{code()}');")
     else:
         parts.append(f"UPDATE {own}.meta SET layout = {LAYOUT}, code = '{code()}';")
     parts.append(_OWNER_ONLY.format(schema=literal(schema)))
     return "\n".join(parts)
-
-
-@cache
-def _functions() -> str:
-    return _read("shape.sql") + "\n;" + _read("functions.sql")
 
 
 def _read(name: str) -> str:

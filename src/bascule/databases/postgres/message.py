@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bascule.domain.history import Fact
-from bascule.domain.statement import Statement, Touch
+from bascule.domain.statement import Statement
 from bascule.ports.database import Job, WorkFailed
 
 LARGEST: Final = 64 << 20
@@ -27,6 +27,9 @@ TAIL: Final = -4
 """What stands at a place of a message that is none of the script's statements."""
 
 BACK_TO_OURSELVES: Final = "RESET SESSION AUTHORIZATION;RESET ROLE;"
+CLEAR_TRACES: Final = ("DISCARD TEMP;", "DISCARD SEQUENCES;", "CLOSE ALL;", "UNLISTEN *;", "SELECT pg_catalog.pg_advisory_unlock_all();")
+"""Removes what RESET ALL does not. Not DISCARD ALL, which would throw away the plans of our functions as well, and not DEALLOCATE ALL:
+behind a pooler that would take other clients' prepared statements."""
 _ROLES = re.compile(r"\b(?:role|authorization|set_config)\b", re.IGNORECASE)
 _LASTING = re.compile(
     r"\b(?:temp|temporary|pg_temp\w*|prepare|listen|hold|load|discard|do|call|execute|pg_advisory_lock\w*|pg_try_advisory_lock\w*|dblink\w*)\b",
@@ -40,6 +43,10 @@ _CHANGES_LEXER = re.compile(
     r"\s*(?:set\s+(?:session\s+|local\s+)?|select\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*')"
     r"(?:standard_conforming_strings|backslash_quote|client_encoding|names)\b'?\s*(?:=|,|\bto\b)?\s*(?!'?(?:on|true|utf-?8|unicode)\b)",
     re.IGNORECASE,
+)
+_ENDS_TRANSACTION = re.compile(
+    r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -107,37 +114,45 @@ class Names:
         """What makes a message known in pg_stat_activity, also behind a pooler."""
         return f"/* bascule {self.tag} run {run_id.replace('*/', '* /')} */ "
 
+    def again(self, message: Message, token: int) -> None:
+        """Fence and limits once more, after a script has put all settings back."""
+        message.own(f"{self._enter}{token}{self._limits});", OURS)
+        if self._path:
+            message.own(self._path, OURS)
+
     def open(self, message: Message, job: Job, token: int, first: Sequence[Statement]) -> None:
         """BEGIN, limits, fence, settings, snapshot of before. `first`: SET TRANSACTION statements, which must come before any query."""
         message.own("BEGIN;", OURS)
         for statement in first:
             message.add(statement.text, _index_of(job, statement))
-        message.own(f"{self._enter}{token}{self._limits});", OURS)
-        if self._path:
-            message.own(self._path, OURS)
+        self.again(message, token)
         for setting in job.settings:
             message.own(setting + "\n;", OURS)
         if job.before is not None:
+            from bascule.databases.postgres.catalog import touch_json
+
             message.own(f"{self._keep}{literal(job.migration)},{literal(touch_json(job.before))});", OURS)
 
-    def close(self, message: Message, job: Job, *, facts: bool, transaction: str | None, back: bool) -> None:
-        """Mark, ledger, facts, COMMIT, tail. `transaction`: its number where the message cannot remember it itself."""
-        if back:
+    def close(self, message: Message, job: Job, *, facts: bool, transaction: str | None, traces: bool) -> None:
+        """Mark, ledger, facts, COMMIT, tail. `transaction`: its number where the message cannot remember it itself. `traces`: clear
+        them too."""
+        if changes_role(job):
             message.own(BACK_TO_OURSELVES, OURS, OURS)
         work, script = work_json(job, facts=facts)
         arguments = f"{literal(work)},{literal(script)},{literal(transaction)}"
         message.own(f"{self._leave}{arguments});COMMIT;", LEAVE, COMMIT)
-        message.own("".join(self.tail), *(TAIL,) * len(self.tail))
+        tail = (*self.tail, *CLEAR_TRACES) if traces else self.tail
+        message.own("".join(tail), *(TAIL,) * len(tail))
 
 
-def whole(names: Names, job: Job, token: int, *, facts: bool) -> Message:
-    """The job in one message."""
+def whole(names: Names, job: Job, token: int, *, facts: bool, traces: bool) -> Message:
+    """The job in one message. `facts`: its facts ride in it; `traces`: what it may leave in the session is cleared at the end."""
     message = Message(names.comment(job.run_id))
     first = modes_of(job)
     names.open(message, job, token, first)
     for index in range(len(first), len(job.statements)):
         message.add(job.statements[index].text, index)
-    names.close(message, job, facts=facts, transaction=None, back=changes_role(job))
+    names.close(message, job, facts=facts, transaction=None, traces=traces)
     return message
 
 
@@ -177,12 +192,23 @@ def leaves_traces(statements: Iterable[Statement]) -> bool:
 
 
 def check_texts(statements: Sequence[Statement]) -> None:
-    """Raises `WorkFailed` for what cannot be sent: the protocol ends a message at the first NUL character."""
+    """Raises `WorkFailed` for what must not be sent: a NUL character, at which the protocol ends a message, and the end of a
+    transaction that is not the script's to end. (`leave` notices an end that gets past this; what was committed then stays.)
+    """
     for index, statement in enumerate(statements):
         for text in (statement.text, statement.copy_data):
             if text is not None and "\0" in text:
                 position = text.index("\0") if text is statement.text else None
-                raise WorkFailed("error", "the statement has a NUL character, which PostgreSQL cannot take", statement=index, position=position)
+                message = "the statement has a NUL character, which PostgreSQL cannot take"
+                raise WorkFailed("error", message, statement=index, position=position)
+        if _ENDS_TRANSACTION.match(statement.text):
+            raise WorkFailed(
+                "error",
+                "the script would end the transaction that it runs in",
+                statement=index,
+                position=0,
+                hint="Take COMMIT and ROLLBACK out of the script, or turn its surrounding transaction off.",
+            )
 
 
 def literal(text: str | None) -> str:
@@ -197,13 +223,6 @@ def literal(text: str | None) -> str:
 def identifier(name: str) -> str:
     """A quoted name."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def touch_json(touch: Touch) -> str:
-    """What the function `shape` is given."""
-    names = sorted(touch.objects, key=lambda each: (each.kind, each.schema or "", each.name))
-    objects = [{"kind": each.kind, "schema": each.schema, "name": each.name} for each in names]
-    return to_json({"objects": objects, "everything": touch.everything})
 
 
 def facts_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.door import Door
 from bascule.databases.postgres.layout import look_sql, parsed
-from bascule.databases.postgres.message import literal
+from bascule.databases.postgres.message import CLEAR_TRACES, literal
 from bascule.databases.postgres.wire import ask, exchange
 from bascule.ports.database import TargetInfo
 
@@ -21,8 +21,7 @@ CHECK_MILLISECONDS: Final = "1000"
 """How often a server process that is at work looks whether its client is still there."""
 
 _CLEAN = ("RESET SESSION AUTHORIZATION;", "RESET ROLE;", "RESET ALL;")
-# Not DISCARD ALL: it would throw away the plans of our functions as well.
-_DEEP = b"DISCARD TEMP;DISCARD SEQUENCES;CLOSE ALL;DEALLOCATE ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+_CLEAR_TRACES = "".join((*CLEAR_TRACES, "DEALLOCATE ALL;")).encode()
 _MOST_NOTICES = 1000
 
 
@@ -33,6 +32,7 @@ class Session:
         """Connect and look, in one message. Raises `TargetUnreachable`, and psycopg.Error when the server refuses to answer."""
         self._schema = schema
         self._door = door
+        self.search_path = search_path
         self.connection: Connection = door.open() if patience is None else door.open(patience=patience)
         self.notices: list[str] = []
         self.traces_of: tuple[str, str] | None = None
@@ -57,14 +57,14 @@ class Session:
         # session would stay with whoever gets it next.
         direct = f"pg_catalog.pg_backend_pid() = {pid}"
         path = literal(search_path)
-        number, start, database, user, version, standby, meta, checks, wanted_path = ask(
+        number, start, database, user, version, standby, meta, can_check, wanted_path = ask(
             self.connection,
             f"{look_sql(self._schema)}; SELECT pg_catalog.pg_backend_pid(), (SELECT pg_catalog.to_json(backend_start) #>> '{{}}' "
             "FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())), pg_catalog.current_database(), current_user, "
             "pg_catalog.current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), "
             "pg_catalog.current_setting('bascule.meta', true), "
-            f"CASE WHEN {direct} AND pg_catalog.version() ~ 'linux' "
-            f"THEN pg_catalog.set_config('client_connection_check_interval', '{CHECK_MILLISECONDS}', false) END, "
+            f"CASE WHEN pg_catalog.version() ~ 'linux' THEN CASE WHEN {direct} "
+            f"THEN pg_catalog.set_config('client_connection_check_interval', '{CHECK_MILLISECONDS}', false) ELSE '' END END, "
             f"CASE WHEN {direct} AND {path}::text IS NOT NULL THEN pg_catalog.set_config('search_path', {path}, false) END",
         )[0]
         self.pid = int(number or 0)
@@ -75,9 +75,13 @@ class Session:
         self.version = int(version or 0)
         self.standby = standby == "t"
         self.meta = parsed(meta)
+        # Other systems cannot tell that a client is gone without reading from it, and refuse the setting.
+        check = None if can_check is None else CHECK_MILLISECONDS
+        self.own_check = check if self.pooled else None
+        """What each transaction has to set for itself."""
         again = []
-        if checks is not None:
-            again.append(f"pg_catalog.set_config('client_connection_check_interval',{literal(checks)},false)")
+        if check is not None and not self.pooled:
+            again.append(f"pg_catalog.set_config('client_connection_check_interval',{literal(check)},false)")
         if wanted_path is not None:
             again.append(f"pg_catalog.set_config('search_path',{literal(wanted_path)},false)")
         self.tail: Sequence[str] = (*_CLEAN, f"SELECT {','.join(again)};") if again else _CLEAN
@@ -100,10 +104,10 @@ class Session:
         )
 
     def clear_traces(self, script: tuple[str, str]) -> None:
-        """Remove what another script may have left in this session. Raises psycopg.Error."""
-        if self.traces_of is not None and self.traces_of != script:
+        """Remove what another script may have left in this session; behind a pooler each transaction does. Raises psycopg.Error."""
+        if not self.pooled and self.traces_of is not None and self.traces_of != script:
             self.traces_of = None
-            exchange(self.connection, _DEEP)
+            exchange(self.connection, _CLEAR_TRACES)
 
     def restore(self) -> None:
         """Put session settings back. Raises psycopg.Error."""

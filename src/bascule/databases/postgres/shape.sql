@@ -18,32 +18,39 @@
 --
 -- `@schema@` stands for the quoted name of Bascule's schema.
 
+-- Who has been given what, or has lost it, unlike what holds by default. NULL: nobody; also where the list was written out
+-- and says no more than an empty one.
+
 CREATE OR REPLACE FUNCTION @schema@.shape_grants(acl pg_catalog.aclitem[], kind "char", owner pg_catalog.oid)
 RETURNS pg_catalog.jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $grants$
 DECLARE
-  given jsonb;
-  usual jsonb;
+  lines jsonb;
 BEGIN
   IF acl IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT jsonb_agg(line ORDER BY line) FILTER (WHERE is_given), jsonb_agg(line ORDER BY line) FILTER (WHERE NOT is_given)
-  INTO given, usual
+  SELECT jsonb_agg(coalesce(given, grantee || ': nothing') ORDER BY grantee, given) INTO lines
   FROM (
-    SELECT
-      is_given,
-      CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee) END || ': '
-        || string_agg(privilege_type || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END, ', ' ORDER BY privilege_type)
-        || CASE WHEN grantor = owner THEN '' ELSE ' (granted by ' || pg_get_userbyid(grantor) || ')' END AS line
+    SELECT grantee, string_agg(line, '; ' ORDER BY line) FILTER (WHERE is_given) AS given,
+      string_agg(line, '; ' ORDER BY line) FILTER (WHERE NOT is_given) AS usual
     FROM (
-      SELECT true AS is_given, g.* FROM aclexplode(acl) AS g
-      UNION ALL
-      SELECT false, g.* FROM aclexplode(acldefault(kind, owner)) AS g
-    ) AS privileges
-    GROUP BY is_given, grantee, grantor
-  ) AS lines;
-  -- A list that was never written and one that says what holds by default mean the same.
-  RETURN CASE WHEN given IS DISTINCT FROM usual THEN coalesce(given, '[]') END;
+      SELECT
+        is_given,
+        CASE p.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(p.grantee) END AS grantee,
+        CASE p.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(p.grantee) END || ': '
+          || string_agg(privilege_type || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END, ', ' ORDER BY privilege_type)
+          || CASE WHEN p.grantor = owner THEN '' ELSE ' (granted by ' || pg_get_userbyid(p.grantor) || ')' END AS line
+      FROM (
+        SELECT true AS is_given, g.* FROM aclexplode(acl) AS g
+        UNION ALL
+        SELECT false, g.* FROM aclexplode(acldefault(kind, owner)) AS g
+      ) AS p
+      GROUP BY is_given, p.grantee, p.grantor
+    ) AS told
+    GROUP BY grantee
+  ) AS each_one
+  WHERE given IS DISTINCT FROM usual;
+  RETURN lines;
 END
 $grants$;
 
@@ -71,8 +78,7 @@ BEGIN
     FROM pg_event_trigger
     UNION ALL
     SELECT 'pg_publication'::regclass, oid, to_jsonb(p) - '{oid,pubname,pubowner}'::text[] || jsonb_build_object(
-      'owner', pg_get_userbyid(pubowner), 'schemas', schemas_published -> p.oid::text,
-      'tables', (SELECT jsonb_agg(r.prrelid::regclass ORDER BY r.prrelid::regclass::text) FROM pg_publication_rel AS r WHERE r.prpubid = p.oid))
+      'owner', pg_get_userbyid(pubowner), 'schemas', schemas_published -> p.oid::text)
     FROM pg_publication AS p
     UNION ALL
     SELECT 'pg_foreign_data_wrapper'::regclass, oid, jsonb_build_object('owner', pg_get_userbyid(fdwowner),
@@ -142,7 +148,7 @@ BEGIN
     SELECT 'pg_transform'::regclass, oid, jsonb_build_object('from', trffromsql, 'to', trftosql) FROM pg_transform
   ) AS found, pg_identify_object(classid, found.oid, 0) AS o
   WHERE found.oid >= first_of_users
-    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = found.classid AND d.objid = found.oid AND d.deptype = 'e');
+    AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = found.classid AND d.objid = found.oid AND d.deptype IN ('e', 'i'));
   RETURN coalesce(objects, '{}');
 END
 $others$;
@@ -309,20 +315,17 @@ BEGIN
       INTO reached_ids, relation_ids, column_table_ids, column_keys, default_ids, constraint_ids, trigger_ids, rule_ids, policy_ids,
         statistics_ids, publication_ids, routine_ids, type_ids, has_others
       FROM reached;
-      EXIT WHEN rule_ids IS NULL AND default_ids IS NULL AND column_table_ids IS NULL;
-      -- A rule that depends on something takes its view along, an expression its generated column, an attribute its
-      -- composite type; none of these depends on what it loses, so the search goes on from there.
+      EXIT WHEN rule_ids IS NULL AND default_ids IS NULL;
+      -- A rule that depends on something takes its view along, and an expression its generated column, though neither of
+      -- them depends on what it loses: the search goes on from there.
       SELECT array_agg(class), array_agg(id), array_agg(part) INTO more_classes, more_ids, more_parts
       FROM (
         SELECT of_relation AS class, ev_class AS id, 0 AS part FROM pg_rewrite WHERE oid = ANY (rule_ids)
         UNION
         SELECT of_relation, f.adrelid, f.adnum FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
         WHERE f.oid = ANY (default_ids) AND a.attgenerated <> ''
-        UNION
-        SELECT of_type, reltype, 0 FROM pg_class WHERE oid = ANY (column_table_ids) AND relkind = 'c'
       ) AS owners
-      WHERE (class = of_type OR id <> ALL (relation_ids)) AND (class <> of_type OR type_ids IS NULL OR id <> ALL (type_ids))
-        AND NOT EXISTS (SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
+      WHERE (relation_ids IS NULL OR id <> ALL (relation_ids)) AND NOT EXISTS (SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
           WHERE seed.class = owners.class AND seed.id = owners.id AND coalesce(seed.part, 0) IN (0, owners.part));
       EXIT WHEN more_ids IS NULL;
       seed_parts := array_fill(0, ARRAY[cardinality(seed_ids)]);
@@ -362,7 +365,7 @@ BEGIN
         'populated', CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN false END,
         'grants', @schema@.shape_grants(c.relacl, CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner),
         'options', to_jsonb(c.reloptions),
-        'persistence', CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
+        'persistence', CASE WHEN c.relpersistence = 'u' AND c.relkind <> 'S' THEN 'unlogged' END,
         'tablespace', (SELECT t.spcname FROM pg_tablespace AS t WHERE t.oid = c.reltablespace),
         'replica_identity', CASE WHEN c.relkind IN ('r', 'p') THEN CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END,
         'row_security', CASE WHEN c.relrowsecurity THEN true END,
@@ -388,7 +391,7 @@ BEGIN
     FROM (
       SELECT f.adrelid AS owner, jsonb_object_agg(a.attname, pg_get_expr(f.adbin, f.adrelid)) AS items
       FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-      WHERE f.oid = ANY (default_ids) AND f.oid <> ALL (member_ids) AND NOT bases ? f.adrelid::text
+      WHERE f.oid = ANY (default_ids) AND f.oid <> ALL (member_ids) AND a.attgenerated = '' AND NOT bases ? f.adrelid::text
       GROUP BY f.adrelid
     ) AS grouped;
     guest_ids := guest_ids || strangers;
@@ -574,14 +577,14 @@ BEGIN
   -- 5. Put together: first the tables of which only items are looked at, then the rest.
   IF guest_ids IS NOT NULL THEN
     SELECT jsonb_object_agg(
-      CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' ELSE 'table ' END || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+      CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'c' THEN 'type ' ELSE 'table ' END || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
       jsonb_strip_nulls(jsonb_build_object(
         'partial', true, 'columns', columns_of -> c.oid::text, 'defaults', defaults_of -> c.oid::text, 'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text,
         'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
         'statistics', statistics_of -> c.oid::text)))
     INTO added
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY (guest_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm') AND c.relnamespace IS DISTINCT FROM own_schema AND c.oid <> ALL (member_ids);
+    WHERE c.oid = ANY (guest_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IS DISTINCT FROM own_schema AND c.oid <> ALL (member_ids);
     objects := objects || coalesce(added, '{}');
   END IF;
   IF bases <> '{}' THEN
@@ -623,7 +626,7 @@ BEGIN
       'labels', (SELECT jsonb_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
       'columns', CASE WHEN typtype = 'c' THEN (
         SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-          'name', attname, 'type', format_type(atttypid, atttypmod), 'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
+          'name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', false, 'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
           'comment', notes -> ('1259/' || attrelid || '/' || attnum))) ORDER BY attnum)
         FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped) END,
       'type', CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,

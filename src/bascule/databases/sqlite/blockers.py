@@ -18,8 +18,8 @@ _PLAIN_ARGUMENT = re.compile(r"[\w./-]+")
 def who_locks(path: Path) -> tuple[str, ...]:
     """The processes that keep others from writing (or, where nobody writes, from ending a write) to a database.
 
-    The kernel's list of locks is asked first; where it names nobody (other systems, other containers), whoever has the file open.
-    Empty where neither is to be known.
+    The kernel's list of locks is asked first; where it names nobody (other systems, other containers), whoever has
+    the file open. Empty where neither is to be known.
     """
     pids = _lock_holders(path) or _openers(path)
     own = os.getpid()
@@ -110,13 +110,13 @@ def _openers(path: Path) -> list[int]:
     names = {str(path), f"{path}-wal"}
     found = []
     try:
-        folders = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208 - thousands: no objects
+        folders = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]
     except OSError:
         return []
     for pid in folders:
         try:
             with os.scandir(f"/proc/{pid}/fd") as entries:
-                if any(os.readlink(entry.path) in names for entry in entries):  # noqa: PTH115 - as above
+                if any(os.readlink(entry.path) in names for entry in entries):
                     found.append(pid)
         except OSError:
             continue  # another user's, or ended just now

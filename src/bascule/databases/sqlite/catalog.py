@@ -4,7 +4,8 @@ SQLite keeps the text of each definition, so that text is all that has to be kep
 out when they are compared (`bascule.rollback.verdict`).
 
 - ``table x`` has ``sql``, and ``indexes`` and ``triggers`` by name; ``view x`` has ``sql`` and ``triggers``.
-- ``linked``: not named, but it speaks of something named, so that renaming that may rewrite it.
+- ``mentions``: not named, but it speaks of something named, so that renaming that may rewrite it. That it is not
+  there says nothing: SQLite drops only what a statement names, and what belongs to that.
 - ``partial``: of this table only single items were looked at: indexes or triggers that were named themselves (their
   names stand in ``named``), or triggers that speak of something named.
 
@@ -48,7 +49,7 @@ def shape(connection: sqlite3.Connection, touch: Touch) -> Snapshot:
     apart = [table for kind, _, table, _ in (*rows, *speaking) if kind in _PARTS and table.lower() not in names]
     views = _views(connection, apart) if apart else ()
     objects = _assembled(rows, views=views, marked="named")
-    for key, parts in _assembled(speaking, views=views, marked="linked").items():
+    for key, parts in _assembled(speaking, views=views, marked="mentions").items():
         objects.setdefault(key, parts)
     return Snapshot(objects=objects)
 
@@ -63,9 +64,8 @@ def _named(connection: sqlite3.Connection, names: Collection[str]) -> list[_Row]
 
 
 def _may_rename(names: Collection[str], rows: Iterable[_Row]) -> bool:
-    """ALTER TABLE … RENAME TO needs a table that is there and a name that is not."""
-    there = {name.lower(): kind for kind, name, _, _ in rows}
-    return any(there.get(name) == "table" for name in names) and any(name not in there for name in names)
+    """ALTER TABLE … RENAME TO needs a table, and names another."""
+    return len(names) > 1 and any(kind == "table" and name.lower() in names for kind, name, _, _ in rows)
 
 
 def _speaking_of(connection: sqlite3.Connection, names: Collection[str], known: Iterable[_Row]) -> list[_Row]:
@@ -95,11 +95,11 @@ def _assembled(rows: Iterable[_Row], *, views: Collection[str], marked: str = ""
     for kind, name, _, sql in rows:
         if kind not in _PARTS:
             keys[name.lower()] = f"{kind} {name}"
-            objects[f"{kind} {name}"] = {"sql": sql, "linked": True} if marked == "linked" else {"sql": sql}
+            objects[f"{kind} {name}"] = {"sql": sql, "mentions": True} if marked == "mentions" else {"sql": sql}
     for kind, name, table, sql in rows:
         if kind in _PARTS:
             key = keys.setdefault(table.lower(), f"{'view' if table.lower() in views else 'table'} {table}")
-            parts = objects.setdefault(key, {"partial": True})
+            parts = objects.setdefault(key, {"partial": True, **({"mentions": True} if marked == "mentions" else {})})
             parts.setdefault(_PARTS[kind], {})[name] = sql
             if marked == "named" and "partial" in parts:
                 parts.setdefault("named", []).append(name)

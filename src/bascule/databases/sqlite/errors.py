@@ -1,6 +1,7 @@
 """The one door for SQLite's errors: every code, what it means for the work at hand, and what to do about it.
 
-SQLite's names (``SQLITE_BUSY_SNAPSHOT``) begin with the name of their family (``SQLITE_BUSY``); the table is read by family.
+SQLite's names (``SQLITE_BUSY_SNAPSHOT``) begin with the name of their family (``SQLITE_BUSY``); the table is read by
+family.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from pathlib import Path
 from bascule.errors import BasculeError, Refused, TargetUnreachable
 from bascule.ports.database import FailureKind, WorkFailed
 
-DRIVER_ERRORS = (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError)
-"""What the driver raises: its own errors, and Python's for a text that cannot be sent as UTF-8. Until Python 3.11.4 several
-statements in one text were a ``sqlite3.Warning``."""
+SENDING_ERRORS = (sqlite3.Error, UnicodeEncodeError)
+"""What sending a text may raise: the driver's errors, and Python's for a text that cannot be sent as UTF-8."""
 
 _DISK = "Look at the free space, the quota and the file size limit of this process (ulimit -f)."
 _FAMILIES: tuple[tuple[str, FailureKind, str, str], ...] = (
@@ -36,7 +36,7 @@ _FAMILIES: tuple[tuple[str, FailureKind, str, str], ...] = (
         "SQLITE_READONLY",
         "error",
         "The database cannot be written.",
-        "This process needs the right to write the file and its folder, on a file system that is not mounted read-only.",
+        "This process needs the right to write the file and its folder, and the file system must not be read-only.",
     ),
     (
         "SQLITE_CANTOPEN",
@@ -44,7 +44,12 @@ _FAMILIES: tuple[tuple[str, FailureKind, str, str], ...] = (
         "SQLite could not open the database or the journal it needs beside it.",
         "This process needs the right to write the folder that holds the database.",
     ),
-    ("SQLITE_PERM", "error", "The operating system denies access to the database file.", "Look at the file's owner and mode."),
+    (
+        "SQLITE_PERM",
+        "error",
+        "The operating system denies access to the database file.",
+        "Look at the file's owner and mode.",
+    ),
     (
         "SQLITE_NOTADB",
         "error",
@@ -63,9 +68,10 @@ _FAMILIES: tuple[tuple[str, FailureKind, str, str], ...] = (
         "SQLITE_LOCKED",
         "error",
         "",
-        "A statement of this same connection is still reading, or the script detaches a database that its transaction uses.",
+        "A statement of this same connection is still reading, or the script detaches a database it is using.",
     ),
 )
+_PLACEHOLDER = "A ? or :name outside quotes is a placeholder to SQLite; migrations have no values to put there."
 _SYNTAX = re.compile(r'near "(.*)": syntax error', re.DOTALL)
 
 
@@ -125,7 +131,9 @@ def unreachable(exc: BaseException, *, path: Path) -> TargetUnreachable:
     """An error while opening or first reading the file."""
     _, meaning, hint = _read(exc, path)
     code = "not_a_database" if error_name(exc).startswith("SQLITE_NOTADB") else "unreachable"
-    return TargetUnreachable(f"{path}: {meaning or exc}".rstrip(".") + ".", code=code, hint=hint, details={"path": str(path)})
+    return TargetUnreachable(
+        f"{path}: {meaning or exc}".rstrip(".") + ".", code=code, hint=hint, details={"path": str(path)}
+    )
 
 
 def _read(exc: BaseException, path: Path) -> tuple[FailureKind, str, str]:
@@ -137,7 +145,7 @@ def _read(exc: BaseException, path: Path) -> tuple[FailureKind, str, str]:
         if name.startswith(family):
             return kind, meaning, hint
     if not name and "bindings" in str(exc):
-        return "error", "", "A ? or :name outside quotes is a placeholder to SQLite; migrations have no values to put there."
+        return "error", "", _PLACEHOLDER
     return "error", "", ""
 
 

@@ -1,9 +1,9 @@
 """An exclusive lock on a file, freed by the kernel when its owner dies, on a file that SQLite has open as well.
 
-The danger: closing *any* descriptor of a file drops all POSIX locks this process holds on it, SQLite's among them; another
-process would then take the database for unused. So a descriptor made here is closed only once no connection of this process has
-the file open (`Users`); until then it is kept for the next lock on that file. flock, which is used here, is another kind of lock:
-it belongs to the descriptor and does not meet SQLite's.
+The danger: closing *any* descriptor of a file drops all POSIX locks this process holds on it, SQLite's among them;
+another process would then take the database for unused. So a descriptor made here is closed only once no connection
+of this process has the file open (`Users`); until then it is kept for the next lock on that file. flock, which is
+used here, is another kind of lock: it belongs to the descriptor and does not meet SQLite's.
 """
 
 from __future__ import annotations
@@ -55,12 +55,15 @@ class Users:
                     self._close(descriptor)
 
     def descriptor(self, path: Path) -> tuple[int, FileKey]:
-        """A descriptor of the file that nobody else in this process uses. Raises OSError where the file cannot be opened."""
+        """A descriptor of the file that nobody else in this process uses. Raises OSError where the file cannot be
+        opened.
+        """
         with self._guard:
             key = key_of(path)
             if key is not None and self._idle.get(key):
                 return self._idle[key].pop(), key
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            # flock asks for no right to write.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._descriptors.add(descriptor)
             if not self._watches_forks:
                 # A forked child shares the lock, and would keep it after its parent died.
@@ -139,7 +142,9 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Somebody has the lock. Looks by trying to share it for an instant; who takes it must try more than once. Raises OSError."""
+    """Somebody has the lock. Looks by trying to share it for an instant; who takes it must try more than once.
+    Raises OSError.
+    """
     descriptor, key = users.descriptor(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,7 +1,8 @@
-"""The tables Bascule keeps in the database itself: ledger, step marks, looks of before, and a few words about itself.
+"""The tables Bascule keeps in the database itself: ledger, step marks, looks of before, and a few words about
+itself.
 
-Everything is named ``bascule_…``, the indexes too: no constraint that makes an index of SQLite's naming, no AUTOINCREMENT, which
-would make ``sqlite_sequence``.
+Everything is named ``bascule_…``, the indexes too: no constraint that makes an index of SQLite's naming, no
+AUTOINCREMENT, which would make ``sqlite_sequence``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The right to change a SQLite database: a lock of the operating system on the sidecar, and a token in the database.
 
-The lock ends with its owner, however that ends; no heartbeat is needed, and a frozen owner keeps it. The token is for the case the
-lock cannot see: the sidecar was deleted or replaced, or the file is reached by another path, so that two processes each hold a lock.
-Every transaction compares it under the database's own write lock.
+The lock ends with its owner, however that ends; no heartbeat is needed, and a frozen owner keeps it. The token is
+for the case the lock cannot see: the sidecar was deleted or replaced, or the file is reached by another path, so
+that two processes each hold a lock. Every transaction compares it under the database's own write lock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class SqliteLease:
             # Somebody took the sidecar away; what is locked is a file without a name.
             self._lock.give_back()
             return
-        # On a full disk the note cannot be written. The next owner then reads that it took over from us, which harms nobody.
+        # On a full disk the note cannot be written. The next owner then reads that it took over from us, which harms
+        # nobody.
         with contextlib.suppress(sqlite3.Error):
             self._sidecar.write_released(self.token)
         self._lock.give_back()

@@ -106,7 +106,7 @@ def _mode(value: str) -> bool:
 
 def _memory() -> TargetUnreachable:
     return TargetUnreachable(
-        "The address names no file, which is SQLite's way of asking for a database in memory. Such a database ends with the "
+        "The address names no file, which is SQLite's way of asking for a database in memory. Such a one ends with the "
         "connection that made it, so there is nothing to migrate.",
         code="bad_address",
         hint="Name a file: sqlite:///relative/path.db or sqlite:////absolute/path.db",

@@ -1,30 +1,36 @@
 """What the database remembers, row by row: ledger, step marks, looks of before, and the fence.
 
-A look of before is kept in ``bascule_before``. Where the ledger row is written by the same job it rides in that row instead: each
-further table that a transaction changes costs two more writes to the disk. The first look is the one that counts; in
-``bascule_before`` is the older one where there are two.
+A look of before is kept in ``bascule_before``. Where the ledger row is written by the same job it rides in that row
+instead: each further table that a transaction changes costs two more writes to the disk. The first look is the one
+that counts; in ``bascule_before`` is the older one where there are two.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bascule.domain.history import LedgerEntry
 from bascule.domain.schema import Snapshot
 from bascule.ports.database import Job, LedgerChange
 
-_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _INSERT = f"""INSERT INTO main.bascule_ledger
   (name, version, run_id, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script, before, applied_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NOW})"""
-# An entry that replaces one keeps its place in the order. It keeps its time as well where it is the same run told anew (a
-# corrected checksum), and gets a new one where the migration ran again.
-_REPLACE = f"""UPDATE main.bascule_ledger SET
-  name = ?1, version = ?2, run_id = ?3, execution_ms = ?4, exact_hash = ?5, semantic_hash = ?6, parser = ?7, how = ?8,
-  repeatable = ?9, script = ?10, before = coalesce(before, ?11), applied_at = CASE WHEN run_id = ?3 THEN applied_at ELSE {_NOW} END
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW})"""
+_SET = """version = ?2, run_id = ?3, execution_ms = ?4, exact_hash = ?5, semantic_hash = ?6, parser = ?7, how = ?8,
+  repeatable = ?9"""
+_REPLACE = f"""UPDATE main.bascule_ledger SET {_SET}, script = ?10, before = coalesce(before, ?11), applied_at = {NOW},
+  position = 1 + (SELECT max(position) FROM main.bascule_ledger)
 WHERE name = ?1"""
+# A corrected entry was read from the ledger, which leaves the scripts out: an empty one takes nothing away.
+_CORRECT = f"""UPDATE main.bascule_ledger SET {_SET}, script = CASE WHEN ?10 = '' THEN script ELSE ?10 END
+WHERE name = ?1"""
+_PUT_BACK = """INSERT INTO main.bascule_ledger
+  (name, version, run_id, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script, before, position,
+  applied_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _READ = """SELECT
   name, version, position, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how, repeatable
 FROM main.bascule_ledger ORDER BY position"""
@@ -51,26 +57,32 @@ def change_ledger(connection: sqlite3.Connection, change: LedgerChange, *, took_
             (change.remove,),
         )
         connection.execute("DELETE FROM main.bascule_ledger WHERE name = ?", (change.remove,))
-    entry = change.entry
-    if entry is not None:
-        values = (
-            entry.name,
-            entry.version,
-            entry.run_id,
-            entry.execution_ms or took_ms,
-            entry.exact_hash,
-            entry.semantic_hash,
-            entry.parser,
-            entry.how,
-            entry.repeatable,
-            entry.script,
-            before,
-        )
-        # Nearly always it is a new one, and "ON CONFLICT" costs every migration the time to compile it.
-        try:
-            connection.execute(_INSERT, values)
-        except sqlite3.IntegrityError:
-            connection.execute(_REPLACE, values)
+    if change.entry is not None:
+        _write_entry(connection, change.entry, took_ms=took_ms, before=before)
+
+
+def _write_entry(connection: sqlite3.Connection, entry: LedgerEntry, *, took_ms: int, before: str | None) -> None:
+    values = (
+        entry.name,
+        entry.version,
+        entry.run_id,
+        entry.execution_ms or took_ms,
+        entry.exact_hash,
+        entry.semantic_hash,
+        entry.parser,
+        entry.how,
+        entry.repeatable,
+        entry.script,
+    )
+    if entry.position:
+        if connection.execute(_CORRECT, values).rowcount == 0:
+            connection.execute(_PUT_BACK, (*values, before, entry.position, _as_text(entry.applied_at)))
+        return
+    # Nearly always it is a new one, and "ON CONFLICT" costs every migration the time to compile it.
+    try:
+        connection.execute(_INSERT, (*values, before))
+    except sqlite3.IntegrityError:
+        connection.execute(_REPLACE, (*values, before))
 
 
 def read_marks(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[int, tuple[str, str]]]:
@@ -83,16 +95,14 @@ def read_marks(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[int
 
 
 def change_marks(connection: sqlite3.Connection, job: Job) -> None:
-    """Write the job's mark, or clear those of its script."""
+    """Write the job's mark, or clear those of its migration."""
     if job.mark is not None:
         connection.execute(
             "INSERT OR REPLACE INTO main.bascule_step VALUES (?, ?, ?, ?, ?)",
             (job.migration, job.direction, job.mark.step, job.mark.digest, job.run_id),
         )
     if job.clear_marks:
-        connection.execute(
-            "DELETE FROM main.bascule_step WHERE migration = ? AND direction = ?", (job.migration, job.direction)
-        )
+        connection.execute("DELETE FROM main.bascule_step WHERE migration = ?", (job.migration,))
 
 
 def read_before(connection: sqlite3.Connection, migration: str) -> Snapshot | None:
@@ -125,7 +135,9 @@ def keep_before(connection: sqlite3.Connection, migration: str, look: str) -> No
 def forget_before(connection: sqlite3.Connection, migration: str) -> None:
     """Remove the look kept under the migration's name."""
     connection.execute("DELETE FROM main.bascule_before WHERE migration = ?", (migration,))
-    connection.execute("UPDATE main.bascule_ledger SET before = NULL WHERE name = ? AND before IS NOT NULL", (migration,))
+    connection.execute(
+        "UPDATE main.bascule_ledger SET before = NULL WHERE name = ? AND before IS NOT NULL", (migration,)
+    )
 
 
 def read_token(connection: sqlite3.Connection) -> int | None:
@@ -142,6 +154,10 @@ def read_token(connection: sqlite3.Connection) -> int | None:
 def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     """One of Bascule's words about itself."""
     connection.execute("INSERT OR REPLACE INTO main.bascule_meta VALUES (?, ?)", (key, value))
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _entry(row: tuple[Any, ...]) -> LedgerEntry:

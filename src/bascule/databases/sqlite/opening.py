@@ -15,7 +15,19 @@ from bascule.errors import Refused, TargetUnreachable
 OLDEST = (3, 35, 0)
 """The first with RETURNING and ALTER TABLE … DROP COLUMN, which migrations rely on."""
 
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.gcsfuse"}
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "ncpfs",
+    "afs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+}
 
 
 def require_version() -> None:
@@ -29,7 +41,7 @@ def require_version() -> None:
 
 
 def open_database(
-    location: Location, *, read_only: bool, wait: float, on_progress: Callable[[], int], every: int
+    location: Location, *, read_only: bool, wait: float, on_progress: Callable[[], int] | None, every: int
 ) -> sqlite3.Connection | None:
     """A connection to the file; None when there is none. Creates nothing.
 
@@ -41,8 +53,8 @@ def open_database(
     """
     if not _is_there(location.path):
         return None
-    # "rw" where reading would do: what a crashed writer left must be rolled back before anything can be read. SQLite opens
-    # for reading by itself when the file may not be written. Neither ever creates the file.
+    # "rw" where reading would do: what a crashed writer left must be rolled back before anything can be read. SQLite
+    # opens for reading by itself when the file may not be written. Neither ever creates the file.
     connection = connect(location.path, mode="rw", wait=wait)
     try:
         connection.execute("SELECT count(*) FROM main.sqlite_master").fetchone()
@@ -107,12 +119,15 @@ def refuse_unwritable(location: Location, *, read_only: bool) -> None:
             code="network_filesystem",
             hint="Migrate the database on the machine whose disk it is on.",
         )
-    if path.exists() and not _allows(path, os.W_OK):
-        raise _read_only(f"{path} cannot be written by this process.", "Look at its owner and mode, and at the file system's.")
-    if not _allows(folder, os.W_OK | os.X_OK):
+    if path.exists() and not allows(path, os.W_OK):
+        raise _read_only(
+            f"{path} cannot be written by this process.", "Look at its owner and mode, and at the file system's."
+        )
+    if not allows(folder, os.W_OK | os.X_OK):
         raise _read_only(
             f"The folder {folder} cannot be written by this process.",
-            "SQLite makes its journal there, and Bascule its sidecar. Look at the folder's owner and mode, and at the file system's.",
+            "SQLite makes its journal there, and Bascule its sidecar. Look at the folder's owner and mode, and at the "
+            "file system's.",
         )
 
 
@@ -146,7 +161,7 @@ def _is_there(path: Path) -> bool:
         raise _wrong(path, "this is a folder, not a database file")
     if not stat.S_ISREG(status.st_mode):
         raise _wrong(path, "this is not a regular file")
-    if not _allows(path, os.R_OK):
+    if not allows(path, os.R_OK):
         raise _wrong(path, "this process may not read the file", hint="Look at its owner and mode.")
     return True
 
@@ -156,7 +171,8 @@ def _require_folder(path: Path) -> None:
         raise _wrong(path, f"there is no folder {path.parent}", hint="Create the folder, or correct the path.")
 
 
-def _allows(path: Path, mode: int) -> bool:
+def allows(path: Path, mode: int) -> bool:
+    """Whether this process may: `mode` as of os.access, but asked for the user it acts as."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 

@@ -1,7 +1,7 @@
 """What a script sets for its session (PRAGMA, ATTACH): made before its transaction, and taken back after it.
 
-The connection serves many migrations, so nothing that one of them set may reach the next. Temporary objects stay: later steps of the
-same script may rely on them.
+The connection serves many migrations, so nothing that one of them set may reach the next. Temporary objects stay:
+later steps of the same script may rely on them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _CONTROL = re.compile(
 )
 _TO_SAVEPOINT = re.compile(r"\s+(?:TRANSACTION\s+)?TO\b", re.IGNORECASE)
 
-# Those that end with the connection. The lasting ones (user_version, auto_vacuum, a change to or from WAL…) are the author's
-# to set for good.
+# Those that end with the connection. The lasting ones (user_version, auto_vacuum, a change to or from WAL…) are the
+# author's to set for good.
 _PRAGMAS = (
     "foreign_keys",
     "legacy_alter_table",

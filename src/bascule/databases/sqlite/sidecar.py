@@ -1,10 +1,11 @@
 """The file beside the database: who holds the lease, and the journal of facts.
 
-It is a SQLite database of its own in WAL mode with synchronous NORMAL, so that a fact costs no wait for the disk; a fact that must
-outlive a power loss is written with synchronous FULL. After a power loss the ledger in the database decides, not this file.
+It is a SQLite database of its own in WAL mode with synchronous NORMAL, so that a fact costs no wait for the disk; a
+fact that must outlive a power loss is written with synchronous FULL. After a power loss the ledger in the database
+decides, not this file.
 
-Every fact carries the identity of the database it is about. Where a database was deleted and begun again, the file goes on with the
-new one; the old one's facts stay in it and are no longer answered.
+Every fact carries the identity of the database it is about. Where a database was deleted and begun again, the file
+goes on with the new one; the old one's facts stay in it and are no longer answered.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bascule.databases.sqlite.errors import is_busy
 from bascule.databases.sqlite.filelock import FileKey, is_locked, key_of, users
 from bascule.databases.sqlite.layout import LAYOUT, refuse_newer
 from bascule.databases.sqlite.location import sqlite_uri
-from bascule.databases.sqlite.opening import create_file
+from bascule.databases.sqlite.opening import allows, create_file
 from bascule.databases.sqlite.waiting import until_free
 from bascule.domain.history import Fact, Holder
 from bascule.errors import Refused
@@ -78,15 +79,14 @@ class Sidecar:
         return key_of(self.path) == self._key
 
     def settle(self, identity: str, *, because: str) -> None:
-        """Make the tables, and give the file to the database of this identity. The caller holds that database's write lock, so
-        that only one process does so at a time. `because` is kept as a fact when it says something."""
+        """Make the tables, and give the file to the database of this identity. The caller holds that database's
+        write lock, so that only one process does so at a time. `because` is kept as a fact when it says something.
+        """
         connection = self._connection
         # A fact is a few hundred bytes, and each one writes a page.
         connection.execute("PRAGMA page_size = 1024")
         # Python's own busy wait does not cover the change to WAL: it needs the file for a moment all to itself.
-        until_free(
-            lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), seconds=WAIT, path=self.path
-        )
+        until_free(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), seconds=WAIT, path=self.path)
         connection.execute("BEGIN IMMEDIATE")
         try:
             for table in _TABLES:
@@ -141,9 +141,11 @@ class Sidecar:
         return [_fact(row) for row in reversed(rows)]
 
     def holder(self, *, ttl: float) -> Holder | None:
-        """Who has the lease by the file's own words, whether or not that process is still there; None after a clean release.
+        """Who has the lease by the file's own words, whether or not that process is still there; None after a clean
+        release.
 
-        The lease of a living process does not run out; `expires_at` is `ttl` seconds from now, as if it had just been renewed.
+        The lease of a living process does not run out; `expires_at` is `ttl` seconds from now, as if it had just
+        been renewed.
         """
         row = self._connection.execute(
             "SELECT token, owner, run, since, pid, started FROM bascule_holder WHERE NOT released"
@@ -170,7 +172,8 @@ class Sidecar:
         """The lease is ours. Raises sqlite3.Error."""
         pid = os.getpid()
         self._connection.execute(
-            f"INSERT OR REPLACE INTO bascule_holder VALUES (1, ?, ?, ?, {NOW}, ?, ?, 0)", (token, owner, run, pid, started(pid))
+            f"INSERT OR REPLACE INTO bascule_holder VALUES (1, ?, ?, ?, {NOW}, ?, ?, 0)",
+            (token, owner, run, pid, started(pid)),
         )
 
     def write_released(self, token: int) -> None:
@@ -234,7 +237,7 @@ def create_sidecar(path: Path, *, like: os.stat_result) -> Sidecar:
 
 def _connect(path: Path) -> sqlite3.Connection:
     uri = sqlite_uri(path, "rw")
-    if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+    if not allows(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
         # Without the right to make the -shm file SQLite reads a WAL database only when told that nobody writes it.
         uri += "&immutable=1"
     return sqlite3.connect(uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False)
@@ -272,6 +275,7 @@ def _broken(path: Path, what: str) -> Refused:
     return Refused(
         f"{path} should be Bascule's sidecar file, but {what}.",
         code="sidecar_broken",
-        hint="Move it away; a new one is made. Only the history of runs is in it: which migrations are applied stands in the database.",
+        hint="Move it away; a new one is made. Only the history of runs is in it: which migrations are "
+        "applied stands in the database.",
         details={"path": str(path)},
     )

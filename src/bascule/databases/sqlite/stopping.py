@@ -1,7 +1,8 @@
 """Ending a statement before its end: on request, on Ctrl-C, or because its time is over.
 
 SQLite runs inside this process. While it does, Python's signal handlers do not; they run when SQLite asks, every
-`INSTRUCTIONS` of its own steps, whether to go on. Asking that often costs nothing that could be measured (every 1,000: 2 %).
+`INSTRUCTIONS` of its own steps, whether to go on. Asking that often costs nothing that could be measured (every
+1,000: 2 %).
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ class Stop:
         self._watch, self._watched = watch, time.monotonic()
         self._armed = True
 
+    @property
+    def asked(self) -> bool:
+        """There is a known reason for the statement to end."""
+        return self.reason is not None or self.raised is not None
+
     def disarm(self) -> None:
         """Work is over; undoing it must not be stopped."""
         self._armed = False
@@ -52,7 +58,7 @@ class Stop:
         """SQLite's question; anything but 0 ends the statement."""
         try:
             return int(self._armed and self._look())
-        except BaseException as exc:  # noqa: BLE001 - SQLite would swallow it; it is raised again after the undoing
+        except BaseException as exc:  # noqa: BLE001 - SQLite would swallow it; it is raised after the undoing
             self.raised = exc
             return 1
 

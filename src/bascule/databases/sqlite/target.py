@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from bascule.databases.sqlite.blockers import who_locks
 from bascule.databases.sqlite.catalog import shape
-from bascule.databases.sqlite.errors import DRIVER_ERRORS, error_name, is_busy, refusal, unreachable, work_failed
+from bascule.databases.sqlite.errors import SENDING_ERRORS, error_name, is_busy, refusal, unreachable, work_failed
 from bascule.databases.sqlite.filelock import FileLock
 from bascule.databases.sqlite.layout import create_tables, read_meta, refuse_newer
 from bascule.databases.sqlite.lease import SqliteLease
@@ -29,6 +29,7 @@ from bascule.errors import BasculeError, ConfigError, Interrupted, Refused
 from bascule.ports.database import (
     Job,
     Lease,
+    LedgerChange,
     Observation,
     Performed,
     Progress,
@@ -41,8 +42,13 @@ from bascule.ports.database import (
 T = TypeVar("T")
 
 _TRIES_AT_LOCK = 4
-"""Somebody who only looks whether the lease is held shares the lock for an instant; taking it must not fail for that."""
-_REPLACED = "The sidecar file was missing and has been made again. Facts of earlier runs, if there were any, are not in it."
+"""Somebody who only looks whether the lease is held shares the lock for an instant; taking it must not fail for
+that."""
+READER_WAIT = 5.0
+"""Seconds for which a connection for reading waits while somebody ends a transaction."""
+_REPLACED = (
+    "The sidecar file was missing and has been made again. Facts of earlier runs, if there were any, are not in it."
+)
 _BEGUN_AGAIN = "The database was begun again; the file still holds the facts of the one that was here before."
 
 
@@ -62,7 +68,7 @@ class SqliteTarget:
         self._options = options or TargetOptions()
         if self._options.state_url is not None:
             raise ConfigError(
-                "BASCULE_STATE_URL moves the journal of a PostgreSQL database. The journal of a SQLite database stays beside it.",
+                "BASCULE_STATE_URL moves the journal of a PostgreSQL database. That of a SQLite one stays beside it.",
                 hint="Take the setting away for this target.",
             )
         self._location = locate(path_or_url)
@@ -121,7 +127,12 @@ class SqliteTarget:
     # The journal
 
     def journal(
-        self, *, migration: str | None = None, run_id: str | None = None, limit: int | None = None, kinds: Sequence[str] = ()
+        self,
+        *,
+        migration: str | None = None,
+        run_id: str | None = None,
+        limit: int | None = None,
+        kinds: Sequence[str] = (),
     ) -> Sequence[Fact]:
         meta = self._meta()
         sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None
@@ -232,6 +243,25 @@ class SqliteTarget:
 
         return self._looking(rows)
 
+    def open_reader(self) -> sqlite3.Connection:
+        """One that cannot write, and waits a little longer for its turn than work does."""
+        connection = self._wait(
+            lambda: open_database(self._location, read_only=True, wait=READER_WAIT, on_progress=None, every=0)
+        )
+        return connection or sqlite3.connect(":memory:", isolation_level=None)
+
+    # By hand
+
+    def offline_setup(self) -> str:
+        from bascule.databases.sqlite import offline
+
+        return "" if self.describe().prepared else offline.setup()
+
+    def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
+        from bascule.databases.sqlite import offline
+
+        return "", offline.ledger(change)
+
     # The connection
 
     def reconnect(self) -> None:
@@ -284,7 +314,9 @@ class SqliteTarget:
             connection.close()
 
     def _wait(self, attempt: Callable[[], T]) -> T:
-        """Try until no other connection is in the way. Raises `LockNotAvailable`, `Interrupted`, and what `attempt` raises."""
+        """Try until no other connection is in the way. Raises `LockNotAvailable`, `Interrupted`, and what `attempt`
+        raises.
+        """
         self._stop.arm()
         try:
             return until_free(
@@ -313,7 +345,9 @@ class SqliteTarget:
             raise unreachable(exc, path=self._location.path) from exc
 
     def _recall(self, read: Callable[[sqlite3.Connection], T], *, otherwise: T) -> T:
-        """From Bascule's own tables; `otherwise` where there are none. Raises `Refused` when they are newer than this version."""
+        """From Bascule's own tables; `otherwise` where there are none. Raises `Refused` when they are newer than
+        this version.
+        """
 
         def checked(connection: sqlite3.Connection) -> T:
             meta = read_meta(connection)
@@ -332,7 +366,7 @@ class SqliteTarget:
                 return self._wait(lambda: _in_read_transaction(connection, look))
             with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
                 return look(empty)
-        except DRIVER_ERRORS as exc:
+        except SENDING_ERRORS as exc:
             raise work_failed(exc, path=self._location.path) from exc
 
     def _write(self, doing: str, write: Callable[[sqlite3.Connection], T]) -> T:
@@ -355,7 +389,9 @@ class SqliteTarget:
         refuse_newer(meta["layout"], what=str(self._location.path))
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        """Make what is missing, of the tables and of the sidecar. The database's write lock lets one process at a time do so."""
+        """Make what is missing, of the tables and of the sidecar. The database's write lock lets one process at a
+        time do so.
+        """
 
         def make(connection: sqlite3.Connection) -> None:
             meta = read_meta(connection)
@@ -406,7 +442,9 @@ class SqliteTarget:
         if self._sidecar is None or self._sidecar.identity is None or not self._sidecar.is_current():
             self.prepare()
         if self._sidecar is None:
-            raise Refused(f"{self._location.sidecar} was deleted as soon as it was made.", code="gone", hint="Run again.")
+            raise Refused(
+                f"{self._location.sidecar} was deleted as soon as it was made.", code="gone", hint="Run again."
+            )
         return self._sidecar
 
     def _close_sidecar(self) -> None:
@@ -417,11 +455,12 @@ class SqliteTarget:
     def _mismatch(self) -> Refused:
         path = self._location.path
         return Refused(
-            f"{self._location.sidecar.name} beside {path} belongs to another database. It was probably copied, moved or "
-            "restored without the other file.",
+            f"{self._location.sidecar.name} beside {path} belongs to another database. One of the two was probably "
+            "copied, moved or restored without the other.",
             code="sidecar_mismatch",
-            hint=f"Put back the {self._location.sidecar.name} that belongs to this database. If there is none, move this one away: a new "
-            "one is made, without the history of runs. Which migrations are applied stands in the database itself.",
+            hint=f"Put back the {self._location.sidecar.name} that belongs to this database. If there is none, move "
+            "this one away: a new one is made, without the history of runs. Which migrations are applied stands in the "
+            "database itself.",
             details={"path": str(self._location.sidecar)},
         )
 
@@ -465,7 +504,8 @@ class SqliteTarget:
     def _performed(self, job: Job, begun: float, rows: tuple[int, ...]) -> Performed:
         notices: tuple[str, ...] = ()
         if job.facts:
-            # After the commit and without waiting for the disk: what happened stands in the ledger, whatever comes of this.
+            # After the commit and without waiting for the disk: what happened stands in the ledger, whatever comes of
+            # this.
             try:
                 with self._sidecar_errors("write the journal"):
                     (self._sidecar or self._own_sidecar()).append(job.facts, durable=False)
@@ -499,7 +539,9 @@ class SqliteTarget:
             if is_busy(exc):
                 who = ", ".join(who_locks(self._location.sidecar)) or "another connection"
                 raise Refused(
-                    f"Bascule could not {doing}: the sidecar file is locked by {who}.", hint="Run again.", code="sidecar_locked"
+                    f"Bascule could not {doing}: the sidecar file is locked by {who}.",
+                    hint="Run again.",
+                    code="sidecar_locked",
                 ) from exc
             raise refusal(exc, path=self._location.sidecar, doing=doing) from exc
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bascule.databases.sqlite.blockers import who_locks
 from bascule.databases.sqlite.catalog import shape
-from bascule.databases.sqlite.errors import DRIVER_ERRORS, error_name, is_busy, is_io_error, work_failed
+from bascule.databases.sqlite.errors import SENDING_ERRORS, error_name, is_busy, is_io_error, work_failed
 from bascule.databases.sqlite.memory import (
     change_ledger,
     change_marks,
@@ -27,8 +27,8 @@ from bascule.ports.database import Job, Lease, Watch, WorkFailed
 
 _NOT_ALLOWED = "begins or ends a transaction, which is Bascule's to do: it holds one around the whole of this work"
 _ENDED_INSIDE = (
-    "The transaction was ended from inside, before Bascule could write its ledger. What had run until then is in the database; "
-    "the ledger does not know of it."
+    "The transaction was ended from inside, before Bascule could write its ledger. What had run until then is in the "
+    "database; the ledger does not know of it."
 )
 _ENDED_HINT = "Take COMMIT out of the script. Undo what has run, or record it with: bascule mark"
 _FOREIGN_KEY_LOOK = 1.0
@@ -106,7 +106,7 @@ class Performer:
             if self._stop.raised is not None:
                 # A signal handler or the watcher ended the statement; its own word comes before SQLite's "interrupted".
                 raise self._stop.raised from exc
-            if isinstance(exc, DRIVER_ERRORS):
+            if isinstance(exc, sqlite3.Error):
                 raise self._failed(exc) from exc
             raise
         finally:
@@ -121,11 +121,12 @@ class Performer:
             look = None if job.before is None else look_as_text(shape(connection, job.before))
             rows = work()
             self._stop.limit(None)
+            self._heed_stop()
             if not connection.in_transaction:
                 raise WorkFailed("error", _ENDED_INSIDE, hint=_ENDED_HINT)
             self._remember(job, look, took_ms=int((time.perf_counter() - begun) * 1000))
             self._commit(patience=time.perf_counter() - begun)
-        except DRIVER_ERRORS as exc:
+        except sqlite3.Error as exc:
             # Before undoing: as long as we stand in the queue, who stands in front can be seen.
             failed = self._failed(exc)
             self._undo()
@@ -157,29 +158,38 @@ class Performer:
                 text = statement.text
                 if ends_transaction(text):
                     raise WorkFailed("error", f"The statement {_NOT_ALLOWED}.", statement=number, hint="Take it out.")
-                if stop.reason is not None:
-                    raise WorkFailed("cancelled", "The work was stopped on request.", statement=number)
+                self._heed_stop(number)
                 stop.limit(self._statement_timeout)
                 try:
                     cursor = connection.execute(text)
                     if cursor.description is not None:
                         for _ in cursor:
                             pass
-                except DRIVER_ERRORS as exc:
+                except SENDING_ERRORS as exc:
                     raise self._failed(exc, statement=number, text=text) from exc
                 rows.append(cursor.rowcount)
         finally:
             connection.text_factory = str
         return tuple(rows)
 
+    def _heed_stop(self, statement: int | None = None) -> None:
+        """Asked between two statements, or of an author's function that went on regardless."""
+        if self._stop.raised is not None:
+            raise self._stop.raised
+        if self._stop.reason is not None:
+            raise WorkFailed("cancelled", "The work was stopped on request.", statement=statement)
+
     def _commit(self, *, patience: float) -> None:
-        """Readers may hold up the end of a transaction. Waiting for them is worth as long as doing the work again would take."""
+        """Readers may hold up the end of a transaction. Waiting for them is worth as long as doing the work again
+        would take.
+        """
         deadline = time.perf_counter() + patience
         while True:
             try:
                 self._connection.execute("COMMIT")
-            except DRIVER_ERRORS as exc:
-                if is_busy(exc) and time.perf_counter() < deadline and self._stop.reason is None:
+            except sqlite3.Error as exc:
+                if is_busy(exc) and time.perf_counter() < deadline and not self._stop.asked:
+                    time.sleep(0.001)
                     continue
                 if is_io_error(exc) and error_name(exc) != "SQLITE_IOERR_WRITE":
                     # What failed came after the last write, so the transaction may have ended or not.
@@ -231,7 +241,9 @@ class Performer:
             yield
         except sqlite3.DatabaseError as exc:
             if str(exc) == "not authorized":
-                raise WorkFailed("error", f"What ran here {_NOT_ALLOWED}.", hint="Take begin, commit and rollback out.") from exc
+                raise WorkFailed(
+                    "error", f"What ran here {_NOT_ALLOWED}.", hint="Take begin, commit and rollback out."
+                ) from exc
             raise
         finally:
             connection.set_authorizer(None)
@@ -264,17 +276,19 @@ class Performer:
         if journal in UNSAFE_JOURNALS:
             raise WorkFailed(
                 "error",
-                f"The script sets journal_mode to {journal}, with which a transaction that is killed leaves a damaged file.",
+                f"The script sets journal_mode to {journal}, with which a killed transaction leaves a damaged file.",
                 hint="Take that PRAGMA out.",
             )
 
-    def _failed(self, exc: BaseException, *, statement: int | None = None, text: str = "", detail: str = "") -> WorkFailed:
+    def _failed(
+        self, exc: BaseException, *, statement: int | None = None, text: str = "", detail: str = ""
+    ) -> WorkFailed:
         blockers = who_locks(self._path) if is_busy(exc) else ()
         failed = work_failed(exc, path=self._path, statement=statement, text=text, blockers=blockers, detail=detail)
         if failed.kind == "cancelled" and self._stop.reason == "timeout":
             failed.kind = "timeout"
             failed.message = f"The statement took longer than {self._statement_timeout:g} s (statement_timeout)."
-        elif failed.kind == "cancelled" and self._stop.reason is None and self._stop.raised is None and _is_main_thread():
+        elif failed.kind == "cancelled" and not self._stop.asked and _is_main_thread():
             # Nobody asked: Ctrl-C came in the one instant in which SQLite's question cannot catch what it raises.
             self._stop.raised = KeyboardInterrupt()
         return failed

@@ -19,7 +19,9 @@ SHORTEST, LONGEST = 0.005, 0.1
 """Seconds between two tries, on top of the connection's own short wait."""
 
 
-def until_free(attempt: Callable[[], T], *, seconds: float, path: Path, stopped: Callable[[], bool] = lambda: False) -> T:
+def until_free(
+    attempt: Callable[[], T], *, seconds: float, path: Path, stopped: Callable[[], bool] = lambda: False
+) -> T:
     """Repeat `attempt` while another connection is in its way.
 
     Raises:

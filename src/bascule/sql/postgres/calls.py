@@ -22,7 +22,10 @@ def calls(raw: str) -> tuple[tuple[str, ...], ...]:
 
 
 def unknown_calls(raw: str, statement: Statement) -> Touch:
-    """Everything, if a function is called that is not known to leave all schema objects alone."""
+    """Everything, if a function is called that is not known to leave all schema objects alone.
+
+    Only calls that stand in the statement are seen: a trigger, a rule or a view behind a table may call what it likes.
+    """
     unknown = [name for name in calls(raw) if not is_known(name)]
     if not unknown:
         return Touch()

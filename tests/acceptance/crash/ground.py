@@ -1,0 +1,224 @@
+"""Where histories are run: a database of its own for each run, made from the same beginning."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+
+from bascule.testing import PostgresServer
+from tests.acceptance.crash.histories import History
+from tests.acceptance.crash.truth import Truth, postgresql_truth, sqlite_truth
+
+LEASE_TTL = 3.0
+"""Seconds. Where a process that died cannot be told from one that is slow, the next one waits as long."""
+_CONFIGURATION = f"""
+[limits]
+lease_ttl = {LEASE_TTL}
+reconnect = 10
+"""
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One database under test, and the folder in which Bascule runs on it."""
+
+    name: str
+    folder: Path
+    environment: Mapping[str, str]
+
+
+class Ground(Protocol):
+    """Makes databases, and looks at them without Bascule."""
+
+    def project(self, history: History) -> Path:
+        """A folder with the history's migrations and settings."""
+
+    def begin(self, history: History, folder: Path) -> Site:
+        """A database as the application has it before Bascule comes. It becomes the pattern of `copy`."""
+
+    def copy(self, site: Site) -> Site:
+        """Another one that is just like it."""
+
+    def remove(self, site: Site) -> None:
+        """Throw it away."""
+
+    def settle(self, site: Site) -> None:
+        """Return when nobody is at work in it any more. Raises TimeoutError."""
+
+    def ask(self, site: Site, sql: str) -> Sequence[tuple[Any, ...]]:
+        """Run SQL there, as the application would; answer rows where there are any."""
+
+    def truth(self, site: Site) -> Truth:
+        """What is really in it."""
+
+
+def write_project(root: Path, history: History) -> Path:
+    """The folder in which a history's commands run."""
+    folder = root / history.name.replace(" ", "_").replace(",", "")
+    (folder / "migrations").mkdir(parents=True)
+    for name, text in history.files.items():
+        (folder / "migrations" / name).write_text(text, encoding="utf-8")
+    (folder / "bascule.toml").write_text(_CONFIGURATION, encoding="utf-8")
+    return folder
+
+
+class SqliteGround:
+    """Files in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._numbers = itertools.count(1)
+
+    def project(self, history: History) -> Path:
+        return write_project(self._root, history)
+
+    def begin(self, history: History, folder: Path) -> Site:
+        site = self._site(folder)
+        with contextlib.closing(sqlite3.connect(self._file(site))) as connection:
+            connection.executescript(history.before)
+            # An empty database has no file until something was written.
+            connection.execute("PRAGMA user_version = 0")
+        return site
+
+    def copy(self, site: Site) -> Site:
+        copy = self._site(site.folder)
+        for suffix in ("", ".bascule", "-journal", ".bascule-wal"):
+            original = Path(f"{self._file(site)}{suffix}")
+            if original.exists():
+                shutil.copyfile(original, f"{self._file(copy)}{suffix}")
+        return copy
+
+    def remove(self, site: Site) -> None:
+        for file in site.folder.glob(f"{site.name}.db*"):
+            file.unlink()
+
+    def settle(self, site: Site) -> None:
+        """SQLite works inside the process that is gone."""
+
+    def ask(self, site: Site, sql: str) -> Sequence[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(self._file(site), isolation_level=None)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def truth(self, site: Site) -> Truth:
+        sidecar = Path(f"{self._file(site)}.bascule")
+        with contextlib.ExitStack() as stack:
+            main = stack.enter_context(contextlib.closing(sqlite3.connect(self._file(site), isolation_level=None)))
+            beside = (
+                stack.enter_context(contextlib.closing(sqlite3.connect(sidecar, isolation_level=None)))
+                if sidecar.exists()
+                else None
+            )
+
+            def ask(sql: str) -> Sequence[tuple[Any, ...]]:
+                return main.execute(sql).fetchall()
+
+            def ask_sidecar(sql: str) -> Sequence[tuple[Any, ...]]:
+                assert beside is not None
+                there = beside.execute("SELECT 1 FROM sqlite_master WHERE name = 'bascule_holder'").fetchone()
+                return beside.execute(sql).fetchall() if there else []
+
+            return sqlite_truth(ask, ask_sidecar if beside else None)
+
+    def _site(self, folder: Path) -> Site:
+        name = f"run{next(self._numbers)}"
+        return Site(name=name, folder=folder, environment={"DATABASE_URL": f"sqlite:///{folder}/{name}.db"})
+
+    @staticmethod
+    def _file(site: Site) -> Path:
+        return site.folder / f"{site.name}.db"
+
+
+class PostgresqlGround:
+    """Databases of one server."""
+
+    def __init__(self, root: Path, server: PostgresServer) -> None:
+        self.server = server
+        self._root = root
+        self._numbers = itertools.count(1)
+        self._administrator: psycopg.Connection[tuple[Any, ...]] | None = None
+        # What forks inherit must never be closed by them, so every connection stays referenced.
+        self._old: list[psycopg.Connection[tuple[Any, ...]]] = []
+
+    def project(self, history: History) -> Path:
+        return write_project(self._root, history)
+
+    def begin(self, history: History, folder: Path) -> Site:
+        site = self._site(folder)
+        self.administrate(f"CREATE DATABASE {site.name}")
+        if history.before:
+            self.ask(site, history.before)
+        return site
+
+    def copy(self, site: Site) -> Site:
+        copy = self._site(site.folder)
+        self.administrate(f"CREATE DATABASE {copy.name} TEMPLATE {site.name} STRATEGY file_copy")
+        return copy
+
+    def remove(self, site: Site) -> None:
+        self.administrate(f"DROP DATABASE IF EXISTS {site.name} WITH (FORCE)")
+
+    def settle(self, site: Site) -> None:
+        until = time.monotonic() + _PATIENCE
+        while self.administrate(
+            f"SELECT 1 FROM pg_stat_activity WHERE datname = '{site.name}' AND backend_type = 'client backend'"
+        ):
+            if time.monotonic() > until:
+                raise TimeoutError(f"A session is still there: {self.sessions(site)}")
+            time.sleep(0.005)
+
+    def ask(self, site: Site, sql: str) -> Sequence[tuple[Any, ...]]:
+        with self.connect(site) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def truth(self, site: Site) -> Truth:
+        with self.connect(site) as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            return postgresql_truth(lambda sql: connection.execute(sql.encode()).fetchall())
+
+    # What only a server can do
+
+    @contextlib.contextmanager
+    def connect(self, site: Site) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """A session of the application."""
+        connection = psycopg.connect(self.server.url(site.name), autocommit=True, application_name="campaign")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def administrate(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run SQL in the server's own database; once more where a stopped server ended the session."""
+        try:
+            return self._administrate(sql)
+        except psycopg.OperationalError:
+            self._administrator = None
+            return self._administrate(sql)
+
+    def sessions(self, site: Site) -> list[tuple[Any, ...]]:
+        """(pid, application, state, what it waits for, statement) of every session but the application's."""
+        return self.administrate(
+            "SELECT pid, application_name, state, wait_event, query FROM pg_stat_activity WHERE "
+            f"datname = '{site.name}' AND application_name <> 'campaign' AND backend_type = 'client backend' ORDER BY backend_start"
+        )
+
+    def _administrate(self, sql: str) -> list[tuple[Any, ...]]:
+        if self._administrator is None:
+            self._administrator = psycopg.connect(self.server.url(), autocommit=True)
+            self._old.append(self._administrator)
+        cursor = self._administrator.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+    def _site(self, folder: Path) -> Site:
+        name = f"run{next(self._numbers)}"
+        return Site(name=name, folder=folder, environment={"DATABASE_URL": self.server.url(name)})

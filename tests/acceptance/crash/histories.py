@@ -1,0 +1,62 @@
+"""What a campaign runs: migrations, where they start from, and what a person would answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bascule.domain.statement import Dialect
+
+Query = Callable[[str], Sequence[tuple[Any, ...]]]
+"""Rows of a SELECT, or the effect of anything else, on the database under test."""
+Answer = Literal["done", "again"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A session of the application that keeps a statement waiting, so that it can be interrupted while it is at work."""
+
+    name: str
+    waits: str
+    """How the text of the waiting statement begins, as the server shows it without our comment."""
+    sql: str
+    """What the session runs, in a transaction that then stays open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """One way of using Bascule, run again and again with a crash somewhere in it."""
+
+    name: str
+    database: Dialect
+    files: Mapping[str, str]
+    """The migrations folder."""
+    before: str = ""
+    """What the application has in its database already: SQL."""
+    applied: bool = False
+    """`up` has run before the command under test."""
+    command: tuple[str, ...] = ("up",)
+    code: int = 0
+    """How the command ends when nothing crashes."""
+    mend: str = ""
+    """What a person puts right where the command ends with an error; then it is run once more, and ends well."""
+    holds: tuple[Hold, ...] = ()
+    person: Callable[[Query], Answer] | None = None
+    """Answers the question of exit 5 after looking at the database; None: nothing here may ask."""
+    slow: bool = False
+    """Every run starts interpreters (an author's Python is tried in one of its own), so a sample is smaller."""
+    undecidable: str = ""
+    """The statement that neither mark nor catalog can decide, where there is one."""
+
+    @property
+    def steps_back(self) -> bool:
+        """The command rolls back."""
+        return self.command[0] == "rollback"
+
+
+def native(*, up: str, down: str = "", bare: bool = False) -> str:
+    """A SQL file of the native format; `bare`: without a surrounding transaction, in both directions."""
+    options = " transaction:false" if bare else ""
+    back = f"\n-- migrate:down{options}\n{down}\n" if down else ""
+    return f"-- migrate:up{options}\n{up}\n{back}"

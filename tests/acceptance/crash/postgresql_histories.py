@@ -1,0 +1,3 @@
+from tests.acceptance.crash.histories import History
+
+HISTORIES: tuple[History, ...] = ()
