@@ -80,6 +80,7 @@ def test_help_loads_no_verb_no_settings_and_nothing_heavy(project: Project) -> N
         "bascule.cli.main",
         "bascule.cli.options",
         "bascule.cli.output",
+        "bascule.errors",
     }
 
 

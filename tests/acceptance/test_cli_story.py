@@ -158,8 +158,8 @@ def test_progress_can_be_silenced(project: Project) -> None:
 def test_the_script_for_doing_it_by_hand_leaves_the_ledger_right(project: Project, tmp_path: Path) -> None:
     import sqlite3
 
-    script = project.well("sql").out
-    assert json.loads(project.well("sql", "--json").out)["sql"].strip() == script.strip()
+    document = json.loads(project.well("sql", "--json").out)
+    assert "create table users (id integer primary key, name text)" in document["sql"]
     project.well("up", "--steps", "1")
     rest = project.well("sql").out
     connection = sqlite3.connect(tmp_path / "bascule.db")

@@ -151,6 +151,30 @@ def test_a_run_whose_reader_went_away_runs_to_its_end(project: Project, tmp_path
     assert rows(tmp_path / "app.db", "select count(*) from one") == [(0,)]
 
 
+def test_a_result_that_cannot_be_written_is_an_error_and_not_a_traceback(project: Project) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*BASCULE, "plan"],
+            cwd=project.folder,
+            env=project.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "could not be written: No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_streams_that_are_closed_from_the_start_do_not_matter(project: Project, tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *BASCULE, "up"]
+    done = subprocess.run(command, cwd=project.folder, env=project.environment, check=False, timeout=60)
+    assert done.returncode == 0
+    assert rows(tmp_path / "app.db", "select count(*) from one") == [(0,)]
+
+
 def test_the_shell_completes_verbs_options_and_names(project: Project) -> None:
     def complete(*words: str) -> list[str]:
         answer = project.well(

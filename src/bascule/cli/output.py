@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from bascule.errors import BasculeError
+
 
 def _masked(text: str) -> str:
     """Before the settings are known no secret is, but what stands in an address."""
@@ -74,21 +76,38 @@ class Output:
 
     def colored(self, text: str, code: int) -> str:
         """The text in a colour on a terminal, as it is elsewhere."""
-        if os.environ.get("NO_COLOR") or not sys.stderr.isatty():
+        if os.environ.get("NO_COLOR") or not on_a_terminal(sys.stderr):
             return text
         return f"\x1b[{code}m{text}\x1b[0m"
 
     def _write(self, name: str, text: str) -> None:
-        stream: TextIO = getattr(sys, name)
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:
+            # The process was started with that stream closed.
+            return
         try:
             print(text, file=stream, flush=True)
         except BrokenPipeError:
             forget(stream)
+        except OSError as problem:
+            forget(stream)
+            if name == "stdout":
+                raise BasculeError(
+                    f"The result could not be written: {problem.strerror}.",
+                    code="output",
+                    state="unknown",
+                    hint="The command itself had come to its end; bascule status shows where the database stands.",
+                ) from problem
         except UnicodeEncodeError:
             print(
                 text.encode(stream.encoding or "ascii", "backslashreplace").decode(stream.encoding or "ascii"),
                 file=stream,
             )
+
+
+def on_a_terminal(*streams: TextIO | None) -> bool:
+    """All of them are terminals; one that is closed is none."""
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def forget(stream: TextIO) -> None:

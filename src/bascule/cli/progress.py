@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bascule.cli.output import on_a_terminal
 from bascule.cli.words import duration
 from bascule.domain.event import Event
 
@@ -204,7 +205,7 @@ class Live:
 
 def progress_for(write: Callable[[str], None]) -> Progress:
     """The progress that suits stderr."""
-    drawing: Drawing = Live() if sys.stderr.isatty() else Heartbeat(write)
+    drawing: Drawing = Live() if on_a_terminal(sys.stderr) else Heartbeat(write)
     return Progress(write, drawing)
 
 

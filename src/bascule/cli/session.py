@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from bascule.cli.call import Call
+from bascule.cli.output import on_a_terminal
 
 if TYPE_CHECKING:
     from bascule.cli.stopping import Stop
@@ -33,6 +35,8 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
     from bascule.cli.stopping import Stop
     from bascule.monitoring.bus import Bus
 
+    # Off since the process began, because commands that only look are over before it pays.
+    gc.enable()
     settings = call.settings
     with ExitStack() as stack:
         bus = Bus()
@@ -43,7 +47,7 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
             stack.callback(drawn.close)
             stack.enter_context(call.output.through(drawn.line))
             bus.subscribe(drawn)
-            call.output.followed = sys.stdout.isatty() and sys.stderr.isatty()
+            call.output.followed = on_a_terminal(sys.stdout, sys.stderr)
         stop = stack.enter_context(Stop(call.output.insist))
         context = wiring.context(
             settings,
@@ -59,7 +63,7 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
 
 def asks(call: Call) -> bool:
     """Somebody is there to answer a question, and it has not been answered beforehand."""
-    return not call.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return not call.yes and on_a_terminal(sys.stdin, sys.stderr)
 
 
 def _question(call: Call, stop: Stop) -> Callable[[str], bool] | None:

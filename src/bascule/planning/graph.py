@@ -59,7 +59,12 @@ def build(
     before = {ref.name: previous.name for previous, ref in itertools.pairwise(versioned)}
     written = {name: names for name, names in depends.items() if names is not None}
     declared = _resolve(refs, written, applied) if written else {}
-    follows = {name: (before[name],) for name in depends if name in before} | declared
+    # What is applied already is met: it must not move those that need it away from their place in the folder.
+    done = {entry.name for entry in applied}
+    follows = {
+        name: tuple(need for need in needs if need not in done)
+        for name, needs in ({name: (before[name],) for name in depends if name in before} | declared).items()
+    }
     return Graph(
         order=_sorted(versioned, follows, declared),
         repeatables=_sorted(repeatables, follows, declared),

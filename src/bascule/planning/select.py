@@ -208,17 +208,33 @@ def _late(
 ) -> tuple[str, ...]:
     if not order or not done:
         return ()
-    chosen = {ref.name for ref in order}
-    newest = max((index for index, ref in enumerate(graph.order) if ref.name in done), default=-1)
-    late = tuple(ref.name for ref in graph.order[: max(newest, 0)] if ref.name in chosen)
+    newest = max((ref for ref in graph.order if ref.name in done), key=lambda ref: ref.order, default=None)
+    if newest is None:
+        return ()
+    # One that says it needs the newest was written after it, whatever its version says.
+    late = tuple(
+        ref.name for ref in order if ref.order < newest.order and newest.name not in _declared_needs(graph, ref.name)
+    )
     if late and policy == "refuse":
         raise Refused(
-            f"Older than {graph.order[newest].name}, which is applied already: {', '.join(late)}.",
+            f"Older than {newest.name}, which is applied already: {', '.join(late)}.",
             code="late_migration",
             hint="They came late, from a branch. Give them a newer version, or allow late migrations for this project.",
-            details={"late": list(late), "newest": graph.order[newest].name},
+            details={"late": list(late), "newest": newest.name},
         )
     return late
+
+
+def _declared_needs(graph: Graph, name: str) -> set[str]:
+    """What it says it needs, and what those say, and so on."""
+    found: set[str] = set()
+    waiting = list(graph.declared.get(name, ()))
+    while waiting:
+        need = waiting.pop()
+        if need not in found:
+            found.add(need)
+            waiting.extend(graph.declared.get(need, ()))
+    return found
 
 
 def _skipped(pending: Sequence[MigrationRef], order: Sequence[MigrationRef]) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ def same_but_for_layout(one: Any, other: Any, language: str | None) -> bool:
 def _meaning(text: str, *, body: bool = False) -> list[Any]:
     """The tokens that count.
 
-    What the definition quotes by dollars is a routine's body, and counts by its own tokens; what that quotes in turn is a
-    value, in which each space counts.
+    What the definition quotes by dollars is a routine's body, and counts by its own tokens; what that quotes in turn is
+    a value, in which each space counts.
     """
     found: list[Any] = []
     for token in significant(text, "postgresql"):

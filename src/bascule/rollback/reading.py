@@ -107,7 +107,7 @@ def _pieces(words: Words) -> list[Words]:
 
 
 def _goes_on(piece: Words, words: Words, place: int) -> bool:
-    """A keyword inside a constraint: NOT NULL, ALWAYS AS, SET NULL, SET DEFAULT, DEFAULT NULL, NOT DEFERRABLE, a name."""
+    """A keyword in a constraint: NOT NULL, ALWAYS AS, SET NULL, SET DEFAULT, DEFAULT NULL, NOT DEFERRABLE, a name."""
     word, before = words[place].text, piece[-1].text if piece else ""
     following = words[place + 1].text if place + 1 < len(words) else ""
     if not piece:

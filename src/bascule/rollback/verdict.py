@@ -72,7 +72,7 @@ def _gone(key: str, parts: Parts, before: Mapping[str, Parts], after: Mapping[st
         return
     if parts.get("partial"):
         yield from compare_items(_kind(key), parts, {}, {})
-    elif not _goes_with_its_column(key, parts, after):
+    elif not _goes_with_its_column(key, parts, before, after):
         yield "it is missing", "lossy"
 
 
@@ -82,17 +82,19 @@ def _come(key: str, parts: Parts, before: Mapping[str, Parts], after: Mapping[st
             yield f"{item} is left behind", "lossy"
     elif parts.get("mentions") or (parts.get("linked") and not key.startswith("sequence ")):
         return
-    elif not _goes_with_its_column(key, parts, before):
+    elif not _goes_with_its_column(key, parts, after, before):
         yield "it is left behind", "lossy"
 
 
-def _goes_with_its_column(key: str, parts: Parts, elsewhere: Mapping[str, Parts]) -> bool:
-    """A sequence that belongs to a column which is not on the other side: the column is told, and that is enough."""
-    owner = parts.get("owned_by")
-    if not key.startswith("sequence ") or not owner:
-        return False
-    columns = elsewhere.get(f"table {owner['table']}", {}).get("columns", ())
-    return owner["column"] not in {each["name"] for each in columns}
+def _goes_with_its_column(key: str, parts: Parts, here: Mapping[str, Parts], there: Mapping[str, Parts]) -> bool:
+    """A sequence of a column that is not on the other side either: the column is told, and that is enough."""
+    return _owned_sequence(key, parts) and _has_owner(parts, here) and not _has_owner(parts, there)
+
+
+def _has_owner(parts: Parts, look: Mapping[str, Parts]) -> bool:
+    owner = parts["owned_by"]
+    columns = look.get(f"table {owner['table']}", {}).get("columns", ())
+    return any(each["name"] == owner["column"] for each in columns)
 
 
 def _renamed_sequences(before: Mapping[str, Parts], after: Mapping[str, Parts]) -> dict[str, str]:

@@ -35,34 +35,32 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     """
     situation = look(context)
     half_done = _half_done(situation, request, context)
-    entries = _select(context, situation, request) if not half_done else ()
-    if not entries and not half_done:
+    begun = _begun(situation, half_done)
+    entries = _select(context, situation, request, begun) if not half_done else ()
+    if not entries and not half_done and not begun:
         return Report(success=True, message="Nothing to roll back.")
     plans = _plan(context, entries, half_done)
     if request.dry_run:
-        return Report(success=True, message=f"Would roll back {_names(plans)}.", planned=plans)
+        return Report(success=True, message=f"Would roll back {', '.join((*begun, *_names(plans)))}.", planned=plans)
     guard_environment(context)
     if len(plans) > 1:
-        context.say(f"Rolling back, in this order: {_names(plans)}.")
+        context.say(f"Rolling back, in this order: {', '.join(_names(plans))}.")
     accepted = _no_way_back(context, plans, request)
     losses = accept_losses(context, plans, accepted=request.accept_data_loss, yes=request.yes)
     context.target.prepare()
-    with leased(context, f"rollback of {_names(plans)}") as lease:
+    with leased(context, f"rollback of {', '.join((*begun, *_names(plans)))}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
         finished = finish(context, lease, leave=frozenset(half_done))
         now = look(context, situation.refs)
-        if not half_done and [each.name for each in now.applied] != [each.name for each in situation.applied]:
-            raise Refused(
-                "The ledger changed while this command was waiting: another process applied or rolled back something.",
-                code="changed_meanwhile",
-                hint="Look with bascule status, then run again.",
-            )
+        if not half_done:
+            _require_the_same(situation, now, finished)
         run_hooks(context, lease, "before_rollback")
         runs = _undo_all(context, lease, plans, now, finished)
         run_hooks(context, lease, "after_rollback")
+    undone = [*(run for run in finished if run.direction == "down"), *runs]
     return Report(
         success=True,
-        message=_did(runs),
+        message=_did(undone),
         runs=(*finished, *runs),
         warnings=accepted,
         details={"losses": list(losses)} if losses else {},
@@ -88,8 +86,39 @@ def _half_done(situation: Situation, request: RollbackRequest, context: Context)
     )
 
 
-def _select(context: Context, situation: Situation, request: RollbackRequest) -> tuple[LedgerEntry, ...]:
+def _begun(situation: Situation, half_done: Sequence[str]) -> tuple[str, ...]:
+    """What an earlier rollback left half done. Carrying it to its end is the first part of what is asked for now: the
+    same command, run again after a crash, must not undo more than it was to undo.
+    """
+    return tuple(sorted(name for name, direction in situation.marks if direction == "down" and name not in half_done))
+
+
+def _require_the_same(situation: Situation, now: Situation, finished: Sequence[Run]) -> None:
+    """What is to be undone was chosen from that ledger. Raises Refused."""
+    gone = {run.name for run in finished if run.direction == "down"}
+    if [each.name for each in now.applied] == [each.name for each in situation.applied if each.name not in gone]:
+        return
+    raise Refused(
+        "The ledger changed while this command was waiting: another process applied or rolled back something.",
+        code="changed_meanwhile",
+        hint="Look with bascule status, then run again.",
+        state="changed" if finished else "unchanged",
+        details={"data": [run.as_dict() for run in finished]} if finished else {},
+    )
+
+
+def _select(
+    context: Context, situation: Situation, request: RollbackRequest, begun: Sequence[str]
+) -> tuple[LedgerEntry, ...]:
     listed = situation.by_name
+    steps = request.steps
+    if begun and request.name is None and request.to is None:
+        steps = (steps or 1) - len(begun)
+        if steps < 1:
+            return ()
+    if request.name is not None and find(request.name, situation.refs).name in begun:
+        # What depends on it went before it.
+        return ()
     by_name = request.name is not None
     depends = (
         {
@@ -102,11 +131,11 @@ def _select(context: Context, situation: Situation, request: RollbackRequest) ->
     )
     return select_rollback(
         situation.refs,
-        situation.applied,
+        [entry for entry in situation.applied if entry.name not in begun],
         depends,
         name=request.name,
         to=request.to,
-        steps=request.steps,
+        steps=steps,
     )
 
 
@@ -175,7 +204,8 @@ def _undo_all(
     for each in plans:
         try:
             why_not = _others(context, each, situation, gone)
-            runs.append(undo_one(context, lease, each, names.mint(each.name), why_not=why_not))
+            begun = (each.name, "down") in situation.marks
+            runs.append(undo_one(context, lease, each, names.mint(each.name), resuming=begun, why_not=why_not))
         except BasculeError as error:
             failed = Run(
                 id=each.name,
@@ -215,8 +245,8 @@ def _overlap(one: Touch, other: Touch) -> bool:
     return bool({(each.kind, each.name) for each in one.objects} & {(each.kind, each.name) for each in other.objects})
 
 
-def _names(plans: Sequence[PlannedMigration]) -> str:
-    return ", ".join(each.name for each in plans)
+def _names(plans: Sequence[PlannedMigration]) -> tuple[str, ...]:
+    return tuple(each.name for each in plans)
 
 
 def _did(runs: Sequence[Run]) -> str:

@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -375,9 +376,8 @@ class Forked:
         return self._ended
 
     def _read(self, code: int) -> Ended:
-        out, err = (
-            (self._folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err")
-        )
+        out, err = ((self._folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        shutil.rmtree(self._folder, ignore_errors=True)
         return Ended(
             code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
@@ -430,6 +430,8 @@ def forked(
     `install`-ed. Connections that this process has open must stay referenced until the fork has ended.
     """
     notes = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
+    for name in ("out", "err"):
+        (notes / name).touch()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -453,10 +455,10 @@ def _in_the_fork(
 ) -> int:
     for number, name, flags in (
         (0, os.devnull, os.O_RDONLY),
-        (1, str(notes / "out"), os.O_WRONLY | os.O_CREAT),
-        (2, str(notes / "err"), os.O_WRONLY | os.O_CREAT),
+        (1, str(notes / "out"), os.O_WRONLY),
+        (2, str(notes / "err"), os.O_WRONLY),
     ):
-        opened = os.open(name, flags, 0o600)
+        opened = os.open(name, flags)
         os.dup2(opened, number)
         os.close(opened)
     # A process of its own would have drawn other numbers than its brothers.

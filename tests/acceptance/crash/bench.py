@@ -18,6 +18,7 @@ Fault = Literal["double", "invalid", "state", "exit", "told"]
 """An effect came twice; a broken index called done; another state than that of the run without a crash; another exit
 code; something said of the database that is not so."""
 
+_QUESTIONS = ("undecidable_step", "temporary_lost")
 _REPEATS = 4
 """Runs after the crash until it has to be over; more than one only where a person is asked."""
 
@@ -73,7 +74,7 @@ class Bench:
         self.folder = ground.project(history)
         self._pattern = ground.begin(history, self.folder)
         if history.applied:
-            self.must(self.start(self._pattern, ("up",)).wait(), 0)
+            self.must(self.start(self._pattern, ("up",)).wait(), history.applied_code)
             ground.settle(self._pattern)
         self.reference = self._refer()
 
@@ -237,16 +238,18 @@ class Bench:
     def _answered(self, ended: Ended, site: Site, trial: Trial) -> Ended:
         trial.asked += 1
         error = ended.document.get("error", {})
-        if self.history.person is None or error.get("code") != "undecidable_step":
+        if self.history.person is None or error.get("code") not in _QUESTIONS:
             trial.wrong("exit", f"a person was asked: {_words(ended)}")
             return ended
-        if "recover --answer done" not in error.get("hint", ""):
+        hint = error.get("hint", "")
+        if "recover --answer done" not in hint:
             trial.wrong("told", f"exit 5 without saying how to answer: {_words(ended)}")
         self.ground.settle(site)
         answer = self.history.person(lambda sql: self.ground.ask(site, sql))
-        recovered = self.start(site, ("recover", "--answer", answer)).wait()
+        reply = ("mark", error["migration"], "--applied") if answer == "applied" else ("recover", "--answer", answer)
+        replied = self.start(site, reply).wait()
         # Recovering finishes what was half done; what comes after it is the command's.
-        return self.start(site).wait() if recovered.code == 0 else recovered
+        return self.start(site).wait() if replied.code == 0 else replied
 
     def _expect(self, ended: Ended, code: int, trial: Trial) -> None:
         if ended.code != code:

@@ -10,7 +10,8 @@ from bascule.domain.statement import Dialect
 
 Query = Callable[[str], Sequence[tuple[Any, ...]]]
 """Rows of a SELECT, or the effect of anything else, on the database under test."""
-Answer = Literal["done", "again"]
+Answer = Literal["done", "again", "applied"]
+"""To the question of exit 5: it ran; it did not; or the person has done the rest by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class History:
     """What the application has in its database already: SQL."""
     applied: bool = False
     """`up` has run before the command under test."""
+    applied_code: int = 0
+    """How that ended."""
     command: tuple[str, ...] = ("up",)
     code: int = 0
     """How the command ends when nothing crashes."""

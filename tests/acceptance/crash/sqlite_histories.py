@@ -65,6 +65,12 @@ VACUUM;
 CREATE UNIQUE INDEX tally_once ON tally (what);
 INSERT INTO tally VALUES ('last step');
 """,
+    down="""
+INSERT INTO tally VALUES ('undone');
+VACUUM;
+DROP INDEX IF EXISTS tally_once;
+DELETE FROM tally WHERE what IN ('first step', 'last step');
+""",
 )
 _PYTHON = '''
 """A table and rows, by Python."""
@@ -150,6 +156,14 @@ HISTORIES: tuple[History, ...] = (
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_after.sql": _MANY["0002_rows.sql"]},
         applied=True,
         command=_BACK,
+    ),
+    History(
+        name="rollback of what is half done",
+        database="sqlite",
+        files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS_STEPWISE},
+        applied=True,
+        applied_code=1,
+        command=("rollback", "0002_fails", "--accept-data-loss"),
     ),
     History(
         name="rollback, python",

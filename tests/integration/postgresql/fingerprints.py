@@ -1,4 +1,4 @@
-"""Looking at a PostgreSQL schema before and after a script, in both ways there are: what the script names, and everything."""
+"""Looking at a PostgreSQL schema before and after a script in both ways: what the script touches, and everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def relation(*names: str) -> Touch:
 def named(kind: ObjectKind, *names: str) -> Touch:
     """These objects of one kind, each perhaps with its schema."""
     parts = [name.rpartition(".") for name in names]
-    return Touch(objects=frozenset(ObjectName(kind=kind, schema=schema or None, name=name) for schema, _, name in parts))
+    return Touch(
+        objects=frozenset(ObjectName(kind=kind, schema=schema or None, name=name) for schema, _, name in parts)
+    )
 
 
 def touch_of(*scripts: str) -> Touch:

@@ -1,4 +1,4 @@
-"""The function `shape`: what it looks at, what it never looks at, and that neither session nor schema size matter to it."""
+"""The function `shape`: what it looks at and what never, and that neither session nor size of the schema matter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def test_what_is_not_there_is_absent(database: Database) -> None:
 
 
 def test_names_without_schema_are_looked_for_where_the_session_would(database: Database) -> None:
-    database.run("CREATE SCHEMA app; CREATE TABLE app.t (a int); CREATE TABLE public.t (b int); CREATE TABLE app.u (a int)")
+    database.run(
+        "CREATE SCHEMA app; CREATE TABLE app.t (a int); CREATE TABLE public.t (b int); CREATE TABLE app.u (a int)"
+    )
 
     assert set(database.look(relation("t", "u")).objects) == {"table public.t"}
     database.run("SET search_path = app, public")
@@ -44,7 +46,9 @@ def test_bascule_s_own_schema_may_have_any_name_and_is_never_looked_at(bascule_p
     own = """o'w "n"""
     database = Database(bascule_postgres_url, own)
     with closing(database.connection):
-        database.run('''CREATE TABLE "o'w ""n".ledger (a int); CREATE TABLE t (a int); CREATE EXTENSION IF NOT EXISTS plpgsql''')
+        database.run(
+            """CREATE TABLE "o'w ""n".ledger (a int); CREATE TABLE t (a int); CREATE EXTENSION IF NOT EXISTS plpgsql"""
+        )
 
         assert not database.look(relation(f"{own}.ledger") | named("schema", own)).objects
         assert set(database.look(named("extension", "plpgsql")).objects) == {"extension plpgsql"}
@@ -62,13 +66,15 @@ def test_temporary_system_and_extension_objects_are_never_looked_at(database: Da
 def test_the_session_s_settings_do_not_show(database: Database) -> None:
     database.run(
         "CREATE SCHEMA app; CREATE TYPE app.mood AS ENUM ('sad');"
-        "CREATE TABLE app.t (d date DEFAULT '2020-02-01', s timestamptz DEFAULT '2020-02-01 12:00Z', i interval DEFAULT '90 s',"
+        "CREATE TABLE app.t (d date DEFAULT '2020-02-01', s timestamptz DEFAULT '2020-02-01 12:00Z', i interval"
+        " DEFAULT '90 s',"
         " f float8 DEFAULT 0.1::float8, b bytea DEFAULT '\\x00', m app.mood)"
     )
     plain = database.look(relation("app.t"))
 
     database.run(
-        "SET search_path = app; SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo'; SET intervalstyle = 'sql_standard';"
+        "SET search_path = app; SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo'; SET intervalstyle ="
+        " 'sql_standard';"
         "SET extra_float_digits = -10; SET bytea_output = 'escape'; SET quote_all_identifiers = on"
     )
 
@@ -114,7 +120,12 @@ def test_a_table_is_told_by_what_is_not_as_usual(database: Database) -> None:
             "owner": "postgres",
             "columns": [
                 {"name": "id", "type": "integer", "not_null": True},
-                {"name": "note", "type": "character varying(20)", "not_null": False, "default": "'x'::character varying"},
+                {
+                    "name": "note",
+                    "type": "character varying(20)",
+                    "not_null": False,
+                    "default": "'x'::character varying",
+                },
             ],
             "constraints": {"t_pkey": {"definition": "PRIMARY KEY (id)"}},
             "indexes": {"t_pkey": {}},
@@ -124,7 +135,8 @@ def test_a_table_is_told_by_what_is_not_as_usual(database: Database) -> None:
 
 def test_all_overloads_of_a_routine_are_looked_at(database: Database) -> None:
     database.run(
-        "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION f(text, int[]) RETURNS int LANGUAGE sql AS 'SELECT 1'"
+        "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION f(text, int[]) RETURNS int"
+        " LANGUAGE sql AS 'SELECT 1'"
     )
 
     assert set(database.look(named("routine", "f")).objects) == {
@@ -142,14 +154,16 @@ def test_an_invalid_index_is_told(database: Database) -> None:
 
 
 SCANS = """
-SELECT coalesce(sum(pg_stat_get_xact_numscans(oid)), 0)::int FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
+SELECT coalesce(sum(pg_stat_get_xact_numscans(oid)), 0)::int FROM pg_class
+WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
 """
 
 
 @pytest.mark.parametrize("names", [("t",), ("u",), ("t", "absent"), ("t_a_idx",)])
 def test_no_catalog_is_ever_read_from_end_to_end(database: Database, names: tuple[str, ...]) -> None:
     database.run(
-        "CREATE TABLE t (id serial PRIMARY KEY, a int DEFAULT 1); CREATE INDEX ON t (a); CREATE TABLE u (a int REFERENCES t, b text);"
+        "CREATE TABLE t (id serial PRIMARY KEY, a int DEFAULT 1); CREATE INDEX ON t (a); CREATE TABLE u (a int"
+        " REFERENCES t, b text);"
         "CREATE VIEW v AS SELECT * FROM u; COMMENT ON TABLE t IS 'x'"
     )
     touch = relation(*names)

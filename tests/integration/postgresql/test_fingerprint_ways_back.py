@@ -12,7 +12,8 @@ from tests.integration.postgresql.fingerprints import Database, words
 
 SETTING = """
 CREATE TABLE users (email text NOT NULL, age integer DEFAULT 18, id serial PRIMARY KEY);
-CREATE TABLE orders (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id integer REFERENCES users, CHECK (user_id > 0));
+CREATE TABLE orders
+  (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id integer REFERENCES users, CHECK (user_id > 0));
 CREATE INDEX orders_user ON orders (user_id);
 CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18;
 CREATE FUNCTION twice(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN i + i; END $$;
@@ -45,7 +46,10 @@ EXACT = {
     "a table is renamed and renamed back": ("ALTER TABLE users RENAME TO people", "ALTER TABLE people RENAME TO users"),
     "a last column goes and comes": (
         "ALTER TABLE orders DROP COLUMN user_id",
-        "ALTER TABLE orders ADD user_id int REFERENCES users, ADD CHECK (user_id > 0); CREATE INDEX orders_user ON orders (user_id)",
+        (
+            "ALTER TABLE orders ADD user_id int REFERENCES users, ADD CHECK (user_id > 0); CREATE INDEX orders_user ON"
+            " orders (user_id)"
+        ),
     ),
     "a view is replaced": (
         "DROP VIEW adults; CREATE VIEW adults AS SELECT id, age FROM users",
@@ -73,16 +77,17 @@ def test_a_down_that_undoes_everything_is_exact(database: Database, up: str, dow
 
 
 COLUMN_ORDER = {
-    "a column in the middle": ("ALTER TABLE users DROP COLUMN age CASCADE", "ALTER TABLE users ADD age integer DEFAULT 18; {adults}"),
+    "a column in the middle": (
+        "ALTER TABLE users DROP COLUMN age CASCADE",
+        "ALTER TABLE users ADD age integer DEFAULT 18; {adults}",
+    ),
     "a column at the front": ("ALTER TABLE users DROP COLUMN email", "ALTER TABLE users ADD email text NOT NULL"),
 }
 
 
 @pytest.mark.parametrize(("up", "down"), COLUMN_ORDER.values(), ids=COLUMN_ORDER.keys())
 def test_a_column_that_comes_back_at_the_end_is_column_order(database: Database, up: str, down: str) -> None:
-    outcome = database.after(
-        up, down.format(adults="CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18")
-    )
+    outcome = database.after(up, down.format(adults="CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18"))
 
     assert outcome.verdicts == ("column_order", "column_order")
     assert words(outcome.touched) == words(outcome.whole)
@@ -111,9 +116,15 @@ COSMETIC = {
         {"function public.twice(integer): its text differs only in layout or comments"},
     ),
     "a sequence whose name was taken when its column came back": (
-        "ALTER TABLE users RENAME id TO old_id; ALTER TABLE users ALTER old_id DROP DEFAULT, DROP CONSTRAINT users_pkey CASCADE",
-        "DROP VIEW adults; ALTER TABLE users ADD id serial PRIMARY KEY; ALTER TABLE users DROP COLUMN old_id;"
-        "CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18; ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users",
+        (
+            "ALTER TABLE users RENAME id TO old_id; ALTER TABLE users ALTER old_id DROP DEFAULT, DROP CONSTRAINT"
+            " users_pkey CASCADE"
+        ),
+        (
+            "DROP VIEW adults; ALTER TABLE users ADD id serial PRIMARY KEY; ALTER TABLE users DROP COLUMN old_id;"
+            "CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18; ALTER TABLE orders ADD FOREIGN KEY (user_id)"
+            " REFERENCES users"
+        ),
         {"sequence public.users_id_seq: it is now named public.users_id_seq1"},
     ),
 }
@@ -129,7 +140,10 @@ def test_other_names_and_other_layout_are_cosmetic(database: Database, up: str, 
 
 LOSSY = {
     "a view that CASCADE took along": (
-        "ALTER TABLE users RENAME TO old_users; CREATE TABLE users (LIKE old_users INCLUDING ALL); DROP TABLE old_users CASCADE",
+        (
+            "ALTER TABLE users RENAME TO old_users; CREATE TABLE users (LIKE old_users INCLUDING ALL); DROP TABLE"
+            " old_users CASCADE"
+        ),
         "SELECT",
     ),
     "a space in a function's text": (

@@ -234,7 +234,8 @@ def test_an_empty_table_is_done_at_once(run: Run, connection: sqlite3.Connection
 def test_batches_grow_as_long_as_they_are_quick(run: Run, connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
     connection.execute(
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000) INSERT INTO t SELECT x, 0 FROM c"
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000) "
+        "INSERT INTO t SELECT x, 0 FROM c"
     )
     changed: list[int] = []
 

@@ -150,7 +150,7 @@ def test_a_session_of_the_orm_works_and_its_commit_keeps_the_transaction(connect
         op.execute("CREATE TABLE t (a INTEGER)")
         session = Session(op.get_bind())
         session.execute(sa.text("INSERT INTO t VALUES (7)"))
-        session.flush()
+        session.commit()
     """)
     run(connection, work)
     assert connection.execute("SELECT a FROM t").fetchall() == [(7,)]

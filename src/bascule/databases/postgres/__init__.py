@@ -1,0 +1,1 @@
+"""PostgreSQL: the target itself, and the catalog's look at a schema."""

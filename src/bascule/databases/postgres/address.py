@@ -1,4 +1,6 @@
-"""Addresses of a PostgreSQL database: reading them, naming them without credentials, and keeping secrets out of messages."""
+"""Addresses of a PostgreSQL database: reading them, naming them without credentials, and keeping secrets out of
+messages.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,12 @@ _LONGEST_NAME = 63
 
 
 def libpq_address(url: str) -> str:
-    """The address as libpq reads it: ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``; ``key=value`` words and an
-    empty text (everything from PG* and the service file) stay.
+    """The address as libpq reads it: ``postgresql+driver://`` and ``postgres://`` become ``postgresql://``;
+    ``key=value`` words and an empty text (everything from PG* and the service file) stay.
 
     Raises:
-        TargetUnreachable: code ``bad_address``; it is of another kind, or its password is not written as URLs want it.
+        TargetUnreachable: code ``bad_address``; it is of another kind, or its password is not written as URLs want
+        it.
     """
     scheme = _SCHEME.match(url)
     if scheme is None:
@@ -56,7 +59,9 @@ def without_secrets(text: str, url: str) -> str:
 
 
 def place(parameters: Mapping[str, Any]) -> str:
-    """``host:port/database`` of connection parameters, with libpq's environment variables and defaults; never a password."""
+    """``host:port/database`` of connection parameters, with libpq's environment variables and defaults; never a
+    password.
+    """
     service = parameters.get("service") or os.environ.get("PGSERVICE")
     if service and "host" not in parameters:
         return f"service {service}"
@@ -74,5 +79,7 @@ def tagged_name(name: str, tag: str) -> str:
 
 def _bad(message: str) -> TargetUnreachable:
     return TargetUnreachable(
-        message, code="bad_address", hint="Write postgresql://user:password@host:5432/database, special characters as %XX."
+        message,
+        code="bad_address",
+        hint="Write postgresql://user:password@host:5432/database, special characters as %XX.",
     )

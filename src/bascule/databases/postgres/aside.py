@@ -28,8 +28,8 @@ class Aside:
         self._closed = False
 
     def ask(self, message: str, *, seconds: float) -> list[tuple[str | None, ...]]:
-        """As `wire.ask`; a connection that broke meanwhile is replaced once. In `message` a ``{pid}`` stands for the number of the
-        server process as it was told at login.
+        """As `wire.ask`; a connection that broke meanwhile is replaced once. In `message` a ``{pid}`` stands for the
+        number of the server process as it was told at login.
 
         Raises:
             TargetUnreachable: no connection to be had.

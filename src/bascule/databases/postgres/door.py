@@ -33,8 +33,9 @@ class Door:
     """One address. `open` may be called from several threads."""
 
     def __init__(self, url: str | Callable[[], str], *, application: str, tag: str) -> None:
-        """`url` may be a function, which is then asked for each connection (a password that changes). `tag` ends the application
-        name of every connection, so that its server process can be told from those of other processes."""
+        """`url` may be a function, which is then asked for each connection (a password that changes). `tag` ends the
+        application name of every connection, so that its server process can be told from those of other processes.
+        """
         self._ask = url if callable(url) else lambda: url
         self._application = application
         self._tag = tag
@@ -93,10 +94,14 @@ class Door:
             raise unreachable(words, where="the address given") from (None if secrets_of(address) else exc)
 
     def _completed(self, parameters: dict[str, Any], seconds: int) -> dict[str, Any]:
-        """Address, then what we add where the user said nothing. A service file may say it, and parameters would overrule it."""
+        """Address, then what we add where the user said nothing. A service file may say it, and parameters would
+        overrule it.
+        """
         name = parameters.get("application_name") or os.environ.get("PGAPPNAME") or self._application
         completed = {**parameters, "application_name": tagged_name(str(name), self._tag), "client_encoding": "utf8"}
         if "service" in parameters or "PGSERVICE" in os.environ:
             return completed
-        timeout = {} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": min(CONNECT_TIMEOUT, max(2, seconds))}
+        timeout = (
+            {} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": min(CONNECT_TIMEOUT, max(2, seconds))}
+        )
         return {**_DEFAULTS, **timeout, **completed}

@@ -1,4 +1,6 @@
-"""The one door for PostgreSQL's errors: SQLSTATEs, what they mean for the work at hand, and failed connections in words."""
+"""The one door for PostgreSQL's errors: SQLSTATEs, what they mean for the work at hand, and failed connections in
+words.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ _KINDS: Mapping[str, FailureKind] = {
 }
 _BY_REQUEST = re.compile("user request|conflict with recovery")
 
-# A server in another language than English keeps its own words and gets the code "unreachable": libpq hands out no SQLSTATE
-# for a connection that failed.
+# A server in another language than English keeps its own words and gets the code "unreachable": libpq hands out no
+# SQLSTATE for a connection that failed.
 _REFUSALS: tuple[tuple[str, str, str], ...] = (
     # what the server or libpq says, code, what to do
     (
@@ -60,7 +62,11 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
         "not_ready",
         "The server is starting, stopping or recovering. Try again in a moment.",
     ),
-    ("no pg_hba.conf entry|pg_hba.conf rejects", "not_admitted", "The server's pg_hba.conf does not let this user in from here."),
+    (
+        "no pg_hba.conf entry|pg_hba.conf rejects",
+        "not_admitted",
+        "The server's pg_hba.conf does not let this user in from here.",
+    ),
     ("certificate|SSL|TLS", "tls", "Check sslmode and the certificates."),
     (
         "could not translate host name|Name or service not known|failed to resolve host|getaddrinfo",
@@ -68,7 +74,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
         "Check the host name in the address.",
     ),
     (
-        "invalid URI|invalid connection option|missing \"=\"|invalid percent-encoded|invalid integer value|invalid port|"
+        'invalid URI|invalid connection option|missing "="|invalid percent-encoded|invalid integer value|invalid port|'
         "unterminated quoted string|end of string reached|unexpected character|forbidden value|invalid sslmode",
         "bad_address",
         "Write postgresql://user:password@host:5432/database, special characters as %XX.",
@@ -129,7 +135,9 @@ def connection_lost(exc: BaseException | None = None) -> WorkFailed:
 
 
 def code_of_refusal(words: str) -> str:
-    """Why a connection was refused, for machines: a code such as ``wrong_password``; ``unreachable`` when it is none of the known."""
+    """Why a connection was refused, for machines: a code such as ``wrong_password``; ``unreachable`` when it is none
+    of the known.
+    """
     return next((code for pattern, code, _ in _REFUSALS if re.search(pattern, words)), "unreachable")
 
 
@@ -142,10 +150,15 @@ def unreachable(words: str, *, where: str, user: str = "") -> TargetUnreachable:
     """A connection that failed. `words` are the driver's, already without secrets."""
     code = code_of_refusal(words)
     hints = {known: hint for _, known, hint in _REFUSALS}
-    hint = hints.get(code, "Check that the server runs, that the address is right, and that a firewall lets you through.")
+    hint = hints.get(
+        code, "Check that the server runs, that the address is right, and that a firewall lets you through."
+    )
     who = f" as {user}" if user else ""
     return TargetUnreachable(
-        f"No connection to PostgreSQL at {where}{who}: {_plain(words)}.", code=code, hint=hint, details={"location": where}
+        f"No connection to PostgreSQL at {where}{who}: {_plain(words)}.",
+        code=code,
+        hint=hint,
+        details={"location": where},
     )
 
 
@@ -193,5 +206,7 @@ def _grants(schema: str, user: str, database: str) -> str:
 def _plain(words: str) -> str:
     """One line, without the driver's and the server's prefixes and the final stop."""
     line = " ".join(part.strip() for part in words.splitlines() if part.strip())
-    line = re.sub(r"^(connection failed|connection is bad|consuming input failed|sending query failed[^:]*): ", "", line)
+    line = re.sub(
+        r"^(connection failed|connection is bad|consuming input failed|sending query failed[^:]*): ", "", line
+    )
     return line.replace("FATAL:  ", "").replace("ERROR:  ", "").rstrip(".")

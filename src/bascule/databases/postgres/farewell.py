@@ -1,4 +1,6 @@
-"""Seeing off the server processes of somebody who is gone: waited for, then terminated. Nobody goes on before they are gone."""
+"""Seeing off the server processes of somebody who is gone: waited for, then terminated. Nobody goes on before they
+are gone.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ class Farewell:
 
 
 def see_off(connection: Connection, workers_sql: str, whose: str) -> None:
-    """Return when `workers_sql` (one JSON value, an array or NULL) finds nobody any more. Raises as `Farewell.wait`, and psycopg.Error."""
+    """Return when `workers_sql` (one JSON value, an array or NULL) finds nobody any more. Raises as `Farewell.wait`,
+    and psycopg.Error.
+    """
     farewell = Farewell(connection, whose)
     while True:
         found = ask(connection, workers_sql)[0][0]

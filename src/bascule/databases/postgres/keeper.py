@@ -25,8 +25,10 @@ TICK: Final = 0.015
 IDLE_TICK: Final = 0.1
 _CLOSE_LOOKS: Final = 0.5
 """For that long it is looked at with every tick, for the sake of tries at a lock."""
-_STOP_GRACE: Final = 3.0
-"""Seconds between asking for a statement to be cancelled and breaking the connection."""
+_STOP_GRACE: Final = 5.0
+"""Seconds between first asking for a statement to be cancelled and breaking the connection."""
+_ASK_AGAIN: Final = 0.3
+"""Seconds between two requests: one that comes before the server has begun with the statement is without effect."""
 _LOG = logging.getLogger("bascule.postgres")
 
 
@@ -41,10 +43,24 @@ def now() -> float:
 class Work:
     """A statement, or a message of several, under way on the main connection."""
 
-    __slots__ = ("blockers", "cancelled_at", "connection", "lock_wait", "next_look", "process", "reason", "started", "waiting_since", "watch")
+    __slots__ = (
+        "blockers",
+        "asked_at",
+        "connection",
+        "lock_wait",
+        "next_look",
+        "process",
+        "reason",
+        "started",
+        "stopped_at",
+        "waiting_since",
+        "watch",
+    )
 
     def __init__(self, connection: Connection, process: str, *, lock_wait: float, watch: Watch | None) -> None:
-        """`process`: see `watch.process_of`. `lock_wait`: seconds it may wait for a lock, where the server does not bound that."""
+        """`process`: see `watch.process_of`. `lock_wait`: seconds it may wait for a lock, where the server does not
+        bound that.
+        """
         self.connection = connection
         self.process = process
         self.lock_wait = lock_wait
@@ -53,9 +69,10 @@ class Work:
         self.next_look = self.started + FIRST_LOOK
         self.waiting_since: float | None = None
         self.blockers: tuple[str, ...] = ()
-        self.cancelled_at: float | None = None
+        self.stopped_at: float | None = None
+        self.asked_at = 0.0
         self.reason: FailureKind | None = None
-        """Why we asked for it to be cancelled."""
+        """Why we want it to be cancelled."""
 
 
 class Keeper:
@@ -64,7 +81,9 @@ class Keeper:
     def __init__(self, aside: Aside, *, schema: str, token: int, ttl: float, taken_at: float) -> None:
         """`schema` is quoted; `taken_at`: `now` before the lease was asked for."""
         self.aside = aside
-        self._renewal = settled(f"SELECT {schema}.renew({token}, '{ttl} seconds', pg_catalog.pg_backend_pid() = {{pid}})")
+        self._renewal = settled(
+            f"SELECT {schema}.renew({token}, '{ttl} seconds', pg_catalog.pg_backend_pid() = {{pid}})"
+        )
         self._ttl = ttl
         self._deadline = taken_at + ttl
         self._next_beat = taken_at
@@ -76,7 +95,9 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="bascule-lease", daemon=True)
 
     def start(self) -> None:
-        """The first heartbeat, which opens the second connection, then the thread. Raises `TargetUnreachable`, psycopg.Error."""
+        """The first heartbeat, which opens the second connection, then the thread. Raises `TargetUnreachable`,
+        psycopg.Error.
+        """
         self._beat(seconds=max(self._ttl, 5.0))
         self._thread.start()
 
@@ -113,6 +134,13 @@ class Keeper:
         with self._calling:
             pass
 
+    def cancel(self) -> None:
+        """Stop what is under way, if anything is. For other threads and signal handlers, so it takes no lock."""
+        work = self._work
+        if work is not None:
+            work.reason = work.reason or "cancelled"
+            ask_to_stop(work.connection)
+
     def ask(self, message: str) -> list[tuple[str | None, ...]]:
         """Ask on the second connection. Raises as `Aside.ask`."""
         return self.aside.ask(message, seconds=max(1.0, self._ttl / 3))
@@ -136,6 +164,8 @@ class Keeper:
         self._seen_work = moment
         if self._lost or moment >= self._deadline - min(1.0, self._ttl / 10):
             self._stop_work(work, "fence")
+        elif work.reason is not None:
+            self._stop_work(work, work.reason)
         elif moment >= work.next_look:
             self._guarded(lambda: self._look(work))
 
@@ -194,20 +224,29 @@ class Keeper:
                 _LOG.exception("A listener for progress failed; it is not called again for this statement.")
 
     def _stop_work(self, work: Work, reason: FailureKind) -> None:
-        import psycopg
-
         moment = now()
-        if work.cancelled_at is None:
-            # Under the lock, so that the request cannot reach the statement after this one.
-            with self._calling:
-                if self._work is not work:
-                    return
-                work.cancelled_at, work.reason = moment, reason
-                try:
-                    work.connection.cancel_safe(timeout=_STOP_GRACE)
-                except (psycopg.Error, OSError) as exc:
-                    _LOG.debug("cancelling failed: %s", exc)
-        elif moment - work.cancelled_at > _STOP_GRACE:
+        if work.stopped_at is None:
+            work.stopped_at = work.asked_at = moment
+            work.reason = work.reason or reason
+        elif moment - work.stopped_at > _STOP_GRACE:
             # The server does not hear us: it is told by the end of the connection, when it hears again.
-            work.cancelled_at = moment
+            work.stopped_at = moment
             hang_up(work.connection)
+            return
+        elif moment - work.asked_at < _ASK_AGAIN:
+            return
+        work.asked_at = moment
+        # Under the lock, so that the request cannot reach the statement after this one.
+        with self._calling:
+            if self._work is work:
+                ask_to_stop(work.connection)
+
+
+def ask_to_stop(connection: Connection) -> None:
+    """Send a cancel request; on a connection of its own, so from any thread."""
+    import psycopg
+
+    try:
+        connection.cancel_safe(timeout=2.0)
+    except (psycopg.Error, OSError) as exc:
+        _LOG.debug("cancelling failed: %s", exc)

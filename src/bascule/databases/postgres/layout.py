@@ -1,4 +1,6 @@
-"""Making and bringing up to date what Bascule keeps in a target, by one process at a time and without waiting inside a lock."""
+"""Making and bringing up to date what Bascule keeps in a target, by one process at a time and without waiting inside
+a lock.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 LAYOUT: Final = 1
-"""Counts up when a table or the signature of a function changes. Bodies of functions are told apart by `code` alone."""
+"""Counts up when a table or the signature of a function changes. Bodies of functions are told apart by `code` alone.
+"""
 
 PATIENCE: Final = 30.0
 """Seconds to wait for another process that is just making the same."""
@@ -65,8 +68,10 @@ def code() -> str:
 
 
 def look_sql(schema: str) -> str:
-    """A statement that leaves Bascule's words about itself, as JSON, in the setting ``bascule.meta`` for the rest of the message or
-    transaction; nothing where the schema or its tables are not there. Reads no table that may be missing, so it raises no error."""
+    """A statement that leaves Bascule's words about itself, as JSON, in the setting ``bascule.meta`` for the rest of
+    the message or transaction; nothing where the schema or its tables are not there. Reads no table that may be
+    missing, so it raises no error.
+    """
     own = identifier(schema)
     return (
         "DO $look$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -95,8 +100,8 @@ def refuse_newer(meta: dict[str, Any], schema: str) -> None:
 
 
 def install(connection: Connection, schema: str) -> None:
-    """Make or bring up to date. The transaction-scoped advisory lock is tried, never waited for: whoever waits inside it holds up
-    every CREATE INDEX CONCURRENTLY of the database, and would be waited for by it.
+    """Make or bring up to date. The transaction-scoped advisory lock is tried, never waited for: whoever waits inside
+    it holds up every CREATE INDEX CONCURRENTLY of the database, and would be waited for by it.
 
     Raises:
         Refused: ``newer_ledger``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.farewell import Farewell
@@ -25,7 +25,9 @@ CONTENDED: Final = 1.0
 class PostgresLease:
     """The right to change the target. Made by `take`."""
 
-    def __init__(self, *, token: int, taken_from: Holder | None, keeper: Keeper, give_back: Callable[[PostgresLease], None]) -> None:
+    def __init__(
+        self, *, token: int, taken_from: Holder | None, keeper: Keeper, give_back: Callable[[PostgresLease], None]
+    ) -> None:
         """`give_back` writes to the target that the lease is free."""
         self.token = token
         self.taken_from = taken_from
@@ -46,10 +48,13 @@ class PostgresLease:
         self._give_back(self)
 
 
-def try_acquire(session: Session, *, schema: str, owner: str, run: str, ttl: float, tag: str) -> tuple[int, Holder | None, float] | Holder:
+def try_acquire(
+    session: Session, *, schema: str, owner: str, run: str, ttl: float, tag: str
+) -> tuple[int, Holder | None, float] | Holder:
     """One try: (token, the former holder after an unclean end, `now` before asking), or who holds it.
 
-    A former holder's server processes are seen off first. Raises `NeedsPerson` where they do not go, and psycopg.Error.
+    A former holder's server processes are seen off first. Raises `NeedsPerson` where they do not go, and
+    psycopg.Error.
     """
     sql = settled(
         f"SELECT {schema}.acquire({literal(owner)},{literal(run)},'{ttl} seconds',{literal(tag)},{str(session.pooled).lower()})"
@@ -88,8 +93,9 @@ def holder_of(words: Mapping[str, Any]) -> Holder:
 
 
 def give_back(session: Session, keeper: Keeper, *, schema: str, token: int) -> None:
-    """Write that the lease is free. Where the main connection is lost, its server process may still be at work: the lease then
-    ends without being free, and the next one sees to that process first."""
+    """Write that the lease is free. Where the main connection is lost, its server process may still be at work: the
+    lease then ends without being free, and the next one sees to that process first.
+    """
     import psycopg
 
     clean = not session.broken and not session.connection.broken and not session.connection.closed
@@ -106,4 +112,4 @@ def give_back(session: Session, keeper: Keeper, *, schema: str, token: int) -> N
 
 
 def _moment(text: str | None) -> datetime:
-    return datetime.fromisoformat(text).astimezone(timezone.utc) if text else datetime.now(timezone.utc)
+    return datetime.fromisoformat(text).astimezone(UTC) if text else datetime.now(UTC)

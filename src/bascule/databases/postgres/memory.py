@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timezone
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.message import facts_json, literal, to_json
@@ -24,12 +24,14 @@ _AT = "AT TIME ZONE 'UTC'"
 
 
 def read_ledger(connection: Connection, schema: str) -> list[LedgerEntry]:
-    """Applied migrations by position, without their scripts. `schema` is quoted, here and below. Raises psycopg.Error."""
+    """Applied migrations by position, without their scripts. `schema` is quoted, here and below. Raises
+    psycopg.Error.
+    """
     rows = connection.execute(
         f"SELECT name, version, position, run_id, applied_at {_AT}, execution_ms, exact_hash, semantic_hash, parser, how, repeatable "
         f"FROM {schema}.ledger ORDER BY position"
     ).fetchall()
-    utc = timezone.utc
+    utc = UTC
     return [
         LedgerEntry(
             name=name,
@@ -50,9 +52,7 @@ def read_ledger(connection: Connection, schema: str) -> list[LedgerEntry]:
 
 def read_script(connection: Connection, schema: str, migration: str) -> str | None:
     """The up script as it ran."""
-    row = connection.execute(
-        f"SELECT script FROM {schema}.ledger WHERE name = {literal(migration)}"
-    ).fetchone()
+    row = connection.execute(f"SELECT script FROM {schema}.ledger WHERE name = {literal(migration)}").fetchone()
     return row[0] if row else None
 
 
@@ -87,7 +87,9 @@ def read_journal(
     limit: int | None,
     kinds: Sequence[str],
 ) -> list[Fact]:
-    """Facts, oldest first; with `limit` the newest that many. `about`: identity of another database, None for this one."""
+    """Facts, oldest first; with `limit` the newest that many. `about`: identity of another database, None for this
+    one.
+    """
     conditions = ["target IS NULL" if about is None else f"target = {literal(about)}::uuid"]
     if migration is not None:
         conditions.append(f"migration = {literal(migration)}")
@@ -103,7 +105,7 @@ def read_journal(
     return [
         Fact(
             number=number,
-            at=at.replace(tzinfo=timezone.utc),
+            at=at.replace(tzinfo=UTC),
             kind=kind,
             run_id=run,
             migration=name,

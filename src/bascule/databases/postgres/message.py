@@ -1,8 +1,8 @@
 """From a job to the text that is sent: pure, no connection.
 
-One job is one message of the simple protocol where that is possible: BEGIN, fence and limits, settings, statements, ledger and facts,
-COMMIT, and what puts the session back in order. Each statement of it gets one result, in order; a `Message` knows what stands at
-which place.
+One job is one message of the simple protocol where that is possible: BEGIN, fence and limits, settings, statements,
+ledger and facts, COMMIT, and what puts the session back in order. Each statement of it gets one result, in order; a
+`Message` knows what stands at which place.
 """
 
 from __future__ import annotations
@@ -27,9 +27,16 @@ TAIL: Final = -4
 """What stands at a place of a message that is none of the script's statements."""
 
 BACK_TO_OURSELVES: Final = "RESET SESSION AUTHORIZATION;RESET ROLE;"
-CLEAR_TRACES: Final = ("DISCARD TEMP;", "DISCARD SEQUENCES;", "CLOSE ALL;", "UNLISTEN *;", "SELECT pg_catalog.pg_advisory_unlock_all();")
-"""Removes what RESET ALL does not. Not DISCARD ALL, which would throw away the plans of our functions as well, and not DEALLOCATE ALL:
-behind a pooler that would take other clients' prepared statements."""
+CLEAR_TRACES: Final = (
+    "DISCARD TEMP;",
+    "DISCARD SEQUENCES;",
+    "CLOSE ALL;",
+    "UNLISTEN *;",
+    "SELECT pg_catalog.pg_advisory_unlock_all();",
+)
+"""Removes what RESET ALL does not. Not DISCARD ALL, which would throw away the plans of our functions as well, and
+not DEALLOCATE ALL: behind a pooler that would take other clients' prepared statements.
+"""
 _ROLES = re.compile(r"\b(?:role|authorization|set_config)\b", re.IGNORECASE)
 _LASTING = re.compile(
     r"\b(?:temp|temporary|pg_temp\w*|prepare|listen|hold|load|discard|do|call|execute|pg_advisory_lock\w*|pg_try_advisory_lock\w*|dblink\w*)\b",
@@ -37,8 +44,8 @@ _LASTING = re.compile(
 )
 _TRANSACTION_MODES = re.compile(r"set\s+(?:local\s+)?transaction\b", re.IGNORECASE)
 _RESETS_ALL = re.compile(r"\breset\s+all\b", re.IGNORECASE)
-# How the server cuts a message into statements is decided by the settings at its start, so a script that changes these two goes
-# statement by statement. pg_dump writes them with the values they have anyway.
+# How the server cuts a message into statements is decided by the settings at its start, so a script that changes
+# these two goes statement by statement. pg_dump writes them with the values they have anyway.
 _CHANGES_LEXER = re.compile(
     r"\s*(?:set\s+(?:session\s+|local\s+)?|select\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*')"
     r"(?:standard_conforming_strings|backslash_quote|client_encoding|names)\b'?\s*(?:=|,|\bto\b)?\s*(?!'?(?:on|true|utf-?8|unicode)\b)",
@@ -83,7 +90,9 @@ class Message:
         return "".join(self.parts).encode(encoding)
 
     def locate(self, position: int) -> tuple[int, int] | None:
-        """(statement index, offset in its text) of a character of the message, counted from 0; None where it is not the script's."""
+        """(statement index, offset in its text) of a character of the message, counted from 0; None where it is not
+        the script's.
+        """
         found = bisect_right(self._starts, position) - 1
         if found < 0:
             return None
@@ -100,8 +109,9 @@ class Names:
     def __init__(
         self, *, schema: str, tag: str, limits: Sequence[str | None], search_path: str | None, tail: Sequence[str]
     ) -> None:
-        """`schema` is quoted. `limits`: what `enter` takes besides the token. `search_path` is made for the length of the
-        transaction; None: the session's is right. `tail`: statements, each with its semicolon."""
+        """`schema` is quoted. `limits`: what `enter` takes besides the token. `search_path` is made for the length of
+        the transaction; None: the session's is right. `tail`: statements, each with its semicolon.
+        """
         self.tag = tag
         self.tail = tail
         self._enter = f"SELECT {schema}.enter("
@@ -121,7 +131,9 @@ class Names:
             message.own(self._path, OURS)
 
     def open(self, message: Message, job: Job, token: int, first: Sequence[Statement]) -> None:
-        """BEGIN, limits, fence, settings, snapshot of before. `first`: SET TRANSACTION statements, which must come before any query."""
+        """BEGIN, limits, fence, settings, snapshot of before. `first`: SET TRANSACTION statements, which must come
+        before any query.
+        """
         message.own("BEGIN;", OURS)
         for statement in first:
             message.add(statement.text, _index_of(job, statement))
@@ -134,8 +146,9 @@ class Names:
             message.own(f"{self._keep}{literal(job.migration)},{literal(touch_json(job.before))});", OURS)
 
     def close(self, message: Message, job: Job, *, facts: bool, transaction: str | None, traces: bool) -> None:
-        """Mark, ledger, facts, COMMIT, tail. `transaction`: its number where the message cannot remember it itself. `traces`: clear
-        them too."""
+        """Mark, ledger, facts, COMMIT, tail. `transaction`: its number where the message cannot remember it itself.
+        `traces`: clear them too.
+        """
         if changes_role(job):
             message.own(BACK_TO_OURSELVES, OURS, OURS)
         work, script = work_json(job, facts=facts)
@@ -146,7 +159,9 @@ class Names:
 
 
 def whole(names: Names, job: Job, token: int, *, facts: bool, traces: bool) -> Message:
-    """The job in one message. `facts`: its facts ride in it; `traces`: what it may leave in the session is cleared at the end."""
+    """The job in one message. `facts`: its facts ride in it; `traces`: what it may leave in the session is cleared at
+    the end.
+    """
     message = Message(names.comment(job.run_id))
     first = modes_of(job)
     names.open(message, job, token, first)
@@ -187,20 +202,18 @@ def changes_role(job: Job) -> bool:
 
 
 def leaves_traces(statements: Iterable[Statement]) -> bool:
-    """It may leave in the session what RESET ALL does not clear: temporary tables, prepared statements, cursors, LISTEN."""
+    """It may leave in the session what RESET ALL does not clear: temporary tables, prepared statements, cursors,
+    LISTEN.
+    """
     return any(_LASTING.search(statement.text) for statement in statements)
 
 
 def check_texts(statements: Sequence[Statement]) -> None:
-    """Raises `WorkFailed` for what must not be sent: a NUL character, at which the protocol ends a message, and the end of a
-    transaction that is not the script's to end. (`leave` notices an end that gets past this; what was committed then stays.)
+    """Raises `WorkFailed` for what must not be sent: a NUL character, and the end of a transaction that is not the
+    script's to end. (`leave` notices an end that gets past this; what was committed then stays.)
     """
     for index, statement in enumerate(statements):
-        for text in (statement.text, statement.copy_data):
-            if text is not None and "\0" in text:
-                position = text.index("\0") if text is statement.text else None
-                message = "the statement has a NUL character, which PostgreSQL cannot take"
-                raise WorkFailed("error", message, statement=index, position=position)
+        check_characters(statement, index)
         if _ENDS_TRANSACTION.match(statement.text):
             raise WorkFailed(
                 "error",
@@ -209,6 +222,15 @@ def check_texts(statements: Sequence[Statement]) -> None:
                 position=0,
                 hint="Take COMMIT and ROLLBACK out of the script, or turn its surrounding transaction off.",
             )
+
+
+def check_characters(statement: Statement, index: int) -> None:
+    """Raises `WorkFailed` for a NUL character, at which the protocol would end the message."""
+    for text in (statement.text, statement.copy_data):
+        if text is not None and "\0" in text:
+            position = text.index("\0") if text is statement.text else None
+            message = "the statement has a NUL character, which PostgreSQL cannot take"
+            raise WorkFailed("error", message, statement=index, position=position)
 
 
 def literal(text: str | None) -> str:

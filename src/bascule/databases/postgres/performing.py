@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bascule.databases.postgres import watch as looking
 from bascule.databases.postgres.errors import connection_lost, driver_failed, kind_of, work_failed
-from bascule.databases.postgres.keeper import Keeper, Work
+from bascule.databases.postgres.keeper import Keeper, Work, ask_to_stop
 from bascule.databases.postgres.message import (
     COMMIT,
     OURS,
     Message,
     Names,
+    check_characters,
     check_texts,
     identifier,
     leaves_traces,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bascule.databases.postgres.session import Session
 
 _STOP_SECONDS = 5.0
+_STOP_TRIES = 10
 """Seconds for a cancelled statement to end; after that the connection is given up."""
 
 
@@ -44,8 +46,6 @@ class Performer:
         """`schema` as the user wrote it. Cheap to make anew for each session."""
         self.session = session
         self._limits = limits
-        self.cancelled = False
-        """`cancel` was called since the present piece of work began."""
         self.names = Names(
             schema=identifier(schema),
             tag=tag,
@@ -60,7 +60,8 @@ class Performer:
         )
         self._process = looking.process_of(None if session.pooled else session.pid, tag)
 
-    # ---- a job -------------------------------------------------------------------------------------------------------
+    # ---- a job
+    # -------------------------------------------------------------------------------------------------------
 
     def perform(
         self,
@@ -72,7 +73,9 @@ class Performer:
         watch: Watch | None,
         meanwhile: Callable[[], None] | None,
     ) -> Performed:
-        """One transaction, in one message where that is possible. `facts`: the job's facts ride in it. Raises `WorkFailed`."""
+        """One transaction, in one message where that is possible. `facts`: the job's facts ride in it. Raises
+        `WorkFailed`.
+        """
         self._begin(job, keeper)
         if needs_pieces(job):
             if meanwhile is not None:
@@ -95,7 +98,8 @@ class Performer:
         self.session.traces_of = (job.migration, job.direction)
         return self._close(job, number, keeper, facts, watch, [])
 
-    # ---- one statement outside any transaction -----------------------------------------------------------------------
+    # ---- one statement outside any transaction
+    # -----------------------------------------------------------------------
 
     def bare(
         self,
@@ -107,7 +111,7 @@ class Performer:
         watch: Watch | None,
     ) -> Performed:
         """The statement alone in its message, under a comment that tells whose it is. Raises `WorkFailed`."""
-        self.cancelled = False
+        check_characters(statement, 0)
         if self.session.pooled and settings:
             raise WorkFailed(
                 "error",
@@ -130,8 +134,9 @@ class Performer:
         return Performed(ms=round(spent * 1000), rows=_rows(results), notices=self.session.take_notices())
 
     def _prepare_bare(self, settings: Sequence[str], job: Job, keeper: Keeper) -> None:
-        """Settings for the session, in a message of their own. A lock that does not come in time ends the statement on the server's
-        side too, should we be gone by then."""
+        """Settings for the session, in a message of their own. A lock that does not come in time ends the statement
+        on the server's side too, should we be gone by then.
+        """
         message = Message()
         message.own(f"SET lock_timeout = '{_ms(self._limits.bare_lock_wait)}ms';", OURS)
         if self._limits.statement_timeout is not None:
@@ -150,7 +155,8 @@ class Performer:
         except psycopg.Error:
             self.session.close()
 
-    # ---- in pieces ---------------------------------------------------------------------------------------------------
+    # ---- in pieces
+    # ---------------------------------------------------------------------------------------------------
 
     def _in_pieces(self, job: Job, token: int, keeper: Keeper, facts: bool, watch: Watch | None) -> Performed:
         """Statement by statement: what is too large for one message, or changes how the server reads the rest of one."""
@@ -168,9 +174,7 @@ class Performer:
             self.session.traces_of = (job.migration, job.direction)
         return self._close(job, number, keeper, facts, watch, rows)
 
-    def _open(
-        self, job: Job, token: int, keeper: Keeper, watch: Watch | None, first: Sequence[Statement]
-    ) -> str:
+    def _open(self, job: Job, token: int, keeper: Keeper, watch: Watch | None, first: Sequence[Statement]) -> str:
         """Begin; answers the transaction's number."""
         message = Message(self.names.comment(job.run_id))
         self.names.open(message, job, token, first)
@@ -213,13 +217,13 @@ class Performer:
             self._roll_back()
             raise WorkFailed("error", "the function rolled its own work back")
 
-    # ---- sending and judging -----------------------------------------------------------------------------------------
+    # ---- sending and judging
+    # -----------------------------------------------------------------------------------------
 
     def _begin(self, job: Job, keeper: Keeper) -> None:
         import psycopg
 
         check_texts(job.statements)
-        self.cancelled = False
         if keeper.is_lost():
             raise WorkFailed("fence", "the lease is no longer ours")
         try:
@@ -238,7 +242,9 @@ class Performer:
         *,
         lock_wait: float | None = None,
     ) -> list[PGresult]:
-        """Send a message and wait for its end. Raises `WorkFailed`; the transaction is then rolled back or its fate unknown."""
+        """Send a message and wait for its end. Raises `WorkFailed`; the transaction is then rolled back or its fate
+        unknown.
+        """
         import psycopg
 
         connection = self.session.connection
@@ -265,7 +271,9 @@ class Performer:
         return results
 
     def _lost(self, results: list[PGresult], exc: psycopg.OperationalError) -> None:
-        """The connection broke. The server may have told what became of the work before that: an error, or the commit."""
+        """The connection broke. The server may have told what became of the work before that: an error, or the
+        commit.
+        """
         self.session.close()
         if not _committed(results) and not (results and results[-1].status == FATAL_ERROR):
             raise connection_lost(exc) from exc
@@ -278,16 +286,28 @@ class Performer:
 
         connection = self.session.connection
         try:
-            connection.cancel_safe(timeout=_STOP_SECONDS)
-            collect(connection, results, seconds=_STOP_SECONDS)
-        except (psycopg.Error, TimeoutError):
+            for _ in range(_STOP_TRIES):
+                ask_to_stop(connection)
+                try:
+                    collect(connection, results, seconds=_STOP_SECONDS / _STOP_TRIES)
+                    break
+                except TimeoutError:
+                    continue  # the request may have come before the server had begun
+            else:
+                raise connection_lost() from exc
+        except psycopg.Error:
             self.session.close()
             raise connection_lost() from exc
         except BaseException:
             self.session.close()
             raise
-        if results and results[-1].status == FATAL_ERROR and not _committed(results) and isinstance(exc, KeyboardInterrupt):
-            self.cancelled = True
+        if (
+            results
+            and results[-1].status == FATAL_ERROR
+            and not _committed(results)
+            and isinstance(exc, KeyboardInterrupt)
+        ):
+            work.reason = work.reason or "cancelled"
             raise self._failure(message, job, keeper, work, results) from exc
         # What was done before it could be stopped stays done; the ledger tells.
         self._roll_back()
@@ -318,18 +338,17 @@ class Performer:
 
     def _kind(self, told: psycopg.errors.Diagnostic, work: Work) -> FailureKind:
         sqlstate = told.sqlstate or ""
-        if sqlstate == "57014":
-            if work.reason is not None:
-                return work.reason
-            if self.cancelled:
-                return "cancelled"
+        if sqlstate == "57014" and work.reason is not None:
+            return work.reason
         if (told.severity_nonlocalized or "") in ("FATAL", "PANIC"):
             self.session.close()
             return "lost"
         return kind_of(sqlstate, told.message_primary or "")
 
     def _place(self, message: Message, position: str | None, count: int) -> tuple[int | None, int | None]:
-        """Statement index and offset of an error: by the position the server gives, else by how many results came before it."""
+        """Statement index and offset of an error: by the position the server gives, else by how many results came
+        before it.
+        """
         if position:
             offset = int(position) - 1
             if self.session.connection.info.parameter_status("server_encoding") == "SQL_ASCII":

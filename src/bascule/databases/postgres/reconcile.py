@@ -1,4 +1,6 @@
-"""What the catalog says about the effect of a statement that no transaction protected, and how a broken leftover is removed."""
+"""What the catalog says about the effect of a statement that no transaction protected, and how a broken leftover is
+removed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from bascule.ports.database import Observation, WorkFailed
 # Leftovers of REINDEX CONCURRENTLY; the server adds a number where the name is taken.
 _LEFTOVER: Final = r"_cc(new|old)\d*$"
 
-# Another session is at an index: building shows in the progress view, dropping by a lock that only index maintenance takes. A role
-# without rights on the other's session sees its number there but not what it is at, and takes the table's lock for it.
+# Another session is at an index: building shows in the progress view, dropping by a lock that only index maintenance
+# takes. A role without rights on the other's session sees its number there but not what it is at, and takes the
+# table's lock for it.
 _AT_WORK: Final = """(
  EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p WHERE p.pid <> pg_catalog.pg_backend_pid()
    AND p.datname = pg_catalog.current_database() AND (p.index_relid = i.indexrelid OR (p.relid = i.indrelid AND coalesce(p.index_relid, 0) = 0)
@@ -72,7 +75,12 @@ def repairs(ask: Ask, effect: Effect) -> list[tuple[str, str]]:
             )
         ]
     if effect.action == "create_database":
-        return [(f"DROP DATABASE {identifier(effect.name)}", f"dropped the database {effect.name}, which was only half there")]
+        return [
+            (
+                f"DROP DATABASE {identifier(effect.name)}",
+                f"dropped the database {effect.name}, which was only half there",
+            )
+        ]
     return []
 
 
@@ -80,7 +88,11 @@ def _removal(index: _Index) -> tuple[str, str]:
     if index.valid:
         raise WorkFailed("error", f"the index {index.full_name} is whole and is not dropped")
     if index.owned:
-        raise WorkFailed("error", f"the invalid index {index.full_name} belongs to a constraint and is not dropped", hint="Drop or rebuild it by hand.")
+        raise WorkFailed(
+            "error",
+            f"the invalid index {index.full_name} belongs to a constraint and is not dropped",
+            hint="Drop or rebuild it by hand.",
+        )
     if index.at_work:
         raise WorkFailed("lock_timeout", f"another session is at work on the index {index.full_name}")
     return f"DROP INDEX CONCURRENTLY {index.full_name}", f"dropped the invalid index {index.full_name} on {index.table}"
@@ -88,7 +100,10 @@ def _removal(index: _Index) -> tuple[str, str]:
 
 def _create_index(ask: Ask, effect: Effect) -> Observation:
     if not effect.name:
-        return Observation(state="undecidable", words=f"the index on {effect.table} has no name in the statement, so it cannot be looked for")
+        return Observation(
+            state="undecidable",
+            words=f"the index on {effect.table} has no name in the statement, so it cannot be looked for",
+        )
     found = _index(ask, effect)
     if found is None:
         return Observation(state="absent", words=f"there is no index {effect.name}")
@@ -107,7 +122,9 @@ def _drop_index(ask: Ask, effect: Effect) -> Observation:
     if found.at_work:
         return Observation(state="building", words=f"another session is at work on the index {found.full_name}")
     # Cut short, it leaves an invalid index, which the same statement drops.
-    return Observation(state="absent", words=f"the index {found.full_name} is still there{'' if found.valid else ', INVALID'}")
+    return Observation(
+        state="absent", words=f"the index {found.full_name} is still there{'' if found.valid else ', INVALID'}"
+    )
 
 
 def _reindex(ask: Ask, effect: Effect) -> Observation:
@@ -140,13 +157,17 @@ def _create_database(ask: Ask, effect: Effect) -> Observation:
     state = _database(ask, effect.name)
     if state == "invalid":
         return Observation(state="broken", words=f"the database {effect.name} is only half there")
-    return Observation(state="absent" if state is None else "complete", words=_there("database", effect.name, state is not None))
+    return Observation(
+        state="absent" if state is None else "complete", words=_there("database", effect.name, state is not None)
+    )
 
 
 def _drop_database(ask: Ask, effect: Effect) -> Observation:
     state = _database(ask, effect.name)
     # A half dropped one can only be dropped, by the same statement.
-    return Observation(state="complete" if state is None else "absent", words=_there("database", effect.name, state is not None))
+    return Observation(
+        state="complete" if state is None else "absent", words=_there("database", effect.name, state is not None)
+    )
 
 
 def _database(ask: Ask, name: str) -> str | None:
@@ -171,20 +192,20 @@ def _add_enum_value(ask: Ask, effect: Effect) -> Observation:
         f"AND enumlabel = {literal(effect.value)})"
     )
     there = rows[0][1] == "t"
-    return Observation(state="complete" if there else "absent", words=_there("value", f"{effect.value} of {effect.name}", there))
+    return Observation(
+        state="complete" if there else "absent", words=_there("value", f"{effect.value} of {effect.name}", there)
+    )
 
 
-def _harmless(ask: Ask, effect: Effect) -> Observation:  # noqa: ARG001
+def _harmless(ask: Ask, effect: Effect) -> Observation:
     return Observation(state="absent", words="running it again does no harm")
 
 
-def _unknown(ask: Ask, effect: Effect) -> Observation:  # noqa: ARG001
+def _unknown(ask: Ask, effect: Effect) -> Observation:
     return Observation(state="undecidable", words="nothing in the catalog tells whether it was done")
 
 
-_OWN_SUBSCRIPTIONS: Final = (
-    "pg_catalog.pg_subscription WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND subname"
-)
+_OWN_SUBSCRIPTIONS: Final = "pg_catalog.pg_subscription WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND subname"
 _LOOKS: Final[Mapping[str, Callable[[Ask, Effect], Observation]]] = {
     "create_index": _create_index,
     "drop_index": _drop_index,
@@ -221,7 +242,9 @@ def _leftovers(ask: Ask, effect: Effect) -> list[_Index]:
 def _scope(effect: Effect) -> str:
     """Which indexes a REINDEX is about."""
     if effect.name:
-        its_table = f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {_regclass(effect.schema, effect.name)})"
+        its_table = (
+            f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {_regclass(effect.schema, effect.name)})"
+        )
         stem = effect.name[:50]  # the server shortens a name that grows too long
         return f"i.indrelid = {its_table} AND pg_catalog.starts_with(c.relname, {literal(stem)})"
     if effect.table:
@@ -229,7 +252,9 @@ def _scope(effect: Effect) -> str:
         return f"i.indrelid IN ({table}, (SELECT reltoastrelid FROM pg_catalog.pg_class WHERE oid = {table}))"
     tables = "SELECT t.oid FROM pg_catalog.pg_class AS t"
     if effect.schema:
-        tables += f" WHERE t.relnamespace = pg_catalog.to_regnamespace({literal(identifier(effect.schema))})::pg_catalog.oid"
+        tables += (
+            f" WHERE t.relnamespace = pg_catalog.to_regnamespace({literal(identifier(effect.schema))})::pg_catalog.oid"
+        )
     return (
         f"EXISTS (SELECT FROM ({tables}) AS s JOIN pg_catalog.pg_class AS t ON t.oid = s.oid "
         "WHERE i.indrelid IN (t.oid, t.reltoastrelid))"

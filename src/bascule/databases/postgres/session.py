@@ -29,7 +29,9 @@ class Session:
     """A connection, the server process at its other end, and what the target said about itself when it was opened."""
 
     def __init__(self, door: Door, *, schema: str, search_path: str | None, patience: float | None = None) -> None:
-        """Connect and look, in one message. Raises `TargetUnreachable`, and psycopg.Error when the server refuses to answer."""
+        """Connect and look, in one message. Raises `TargetUnreachable`, and psycopg.Error when the server refuses to
+        answer.
+        """
         self._schema = schema
         self._door = door
         self.search_path = search_path
@@ -48,13 +50,15 @@ class Session:
 
     def look_again(self) -> None:
         """Ask for Bascule's words about itself anew. Raises psycopg.Error."""
-        row = ask(self.connection, f"{look_sql(self._schema)}; SELECT pg_catalog.current_setting('bascule.meta', true)")[0]
+        row = ask(
+            self.connection, f"{look_sql(self._schema)}; SELECT pg_catalog.current_setting('bascule.meta', true)"
+        )[0]
         self.meta = parsed(row[0])
 
     def _look(self, search_path: str | None) -> None:
         pid = self.connection.info.backend_pid
-        # Behind a pooler the server process is another one than that whose number was given at login, and a setting made for the
-        # session would stay with whoever gets it next.
+        # Behind a pooler the server process is another one than that whose number was given at login, and a setting
+        # made for the session would stay with whoever gets it next.
         direct = f"pg_catalog.pg_backend_pid() = {pid}"
         path = literal(search_path)
         number, start, database, user, version, standby, meta, can_check, wanted_path = ask(
@@ -104,7 +108,9 @@ class Session:
         )
 
     def clear_traces(self, script: tuple[str, str]) -> None:
-        """Remove what another script may have left in this session; behind a pooler each transaction does. Raises psycopg.Error."""
+        """Remove what another script may have left in this session; behind a pooler each transaction does. Raises
+        psycopg.Error.
+        """
         if not self.pooled and self.traces_of is not None and self.traces_of != script:
             self.traces_of = None
             exchange(self.connection, _CLEAR_TRACES)

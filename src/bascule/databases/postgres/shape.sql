@@ -444,7 +444,7 @@ BEGIN
     INTO constraints_of, strangers
     FROM (
       SELECT conrelid AS owner, jsonb_object_agg(
-        CASE contype WHEN 'n' THEN 'not null ' || conkey[1] ELSE conname END,
+        CASE contype WHEN 'n' THEN pg_get_constraintdef(oid) ELSE conname END,
         jsonb_build_object('definition', pg_get_constraintdef(oid))
           || CASE WHEN conislocal THEN '{}' ELSE '{"inherited": true}'::jsonb END
           || CASE WHEN notes ? ('2606/' || oid || '/0') THEN jsonb_build_object('comment', notes -> ('2606/' || oid || '/0')) ELSE '{}' END

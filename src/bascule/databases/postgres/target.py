@@ -1,5 +1,6 @@
-"""A PostgreSQL database as a target. What is done where: `Session` (connection), `Performer` (jobs), `PostgresLease` and `Keeper`
-(the right to do them), ``layout.sql`` and ``functions.sql`` (what is kept in the target)."""
+"""A PostgreSQL database as a target. What is done where: `Session` (connection), `Performer` (jobs), `PostgresLease`
+and `Keeper` (the right to do them), ``layout.sql`` and ``functions.sql`` (what is kept in the target).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,17 @@ from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
 from bascule.domain.statement import Dialect, Effect, Statement, Touch
 from bascule.errors import BasculeError, Refused, TargetUnreachable
-from bascule.ports.database import Job, Lease, LedgerChange, Observation, Performed, TargetInfo, TargetOptions, Watch, WorkFailed
+from bascule.ports.database import (
+    Job,
+    Lease,
+    LedgerChange,
+    Observation,
+    Performed,
+    TargetInfo,
+    TargetOptions,
+    Watch,
+    WorkFailed,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -44,7 +55,9 @@ class PostgresTarget:
     dialect: Dialect = "postgresql"
 
     def __init__(self, url: str | Callable[[], str], options: TargetOptions) -> None:
-        """`url`: ``postgresql://…``, libpq's ``key=value`` words, or a function that is asked for one of them at each connection."""
+        """`url`: ``postgresql://…``, libpq's ``key=value`` words, or a function that is asked for one of them at each
+        connection.
+        """
         self._options = options
         self._limits = options.limits
         self._schema = options.schema
@@ -54,23 +67,27 @@ class PostgresTarget:
         self._door = Door(url, application=options.application, tag=self._tag)
         past_pooler = options.direct_url or url
         self._aside_door = Door(past_pooler, application=options.application, tag=self._tag + "+")
-        self._bare_door = Door(past_pooler, application=options.application, tag=self._tag) if options.direct_url else None
+        self._bare_door = (
+            Door(past_pooler, application=options.application, tag=self._tag) if options.direct_url else None
+        )
         self._session: Session | None = None
         self._looked_at = 0.0
         self._performer: Performer | None = None
         self._bare: Performer | None = None
-        self._working: Performer | None = None
         self._lease: PostgresLease | None = None
         self._elsewhere = Elsewhere(options) if options.state_url else None
 
-    # ---- who answers -------------------------------------------------------------------------------------------------
+    # ---- who answers
+    # -------------------------------------------------------------------------------------------------
 
     def describe(self) -> TargetInfo:
         """Who answers. Raises `TargetUnreachable`."""
         return self._read(lambda session: self._seen(session).info(), "look at the database")
 
     def prepare(self) -> None:
-        """Create or upgrade Bascule's own tables. Does nothing when they are right. Raises `Refused` when the role may not."""
+        """Create or upgrade Bascule's own tables. Does nothing when they are right. Raises `Refused` when the role
+        may not.
+        """
         self._refuse_read_only()
         session = self._main()
         if not is_current(session.meta, self._schema):
@@ -85,7 +102,8 @@ class PostgresTarget:
         self._read(lambda session: ask(session.connection, sql), "write down the environment")
         self._main().look_again()
 
-    # ---- memory ------------------------------------------------------------------------------------------------------
+    # ---- memory
+    # ------------------------------------------------------------------------------------------------------
 
     def ledger(self) -> Sequence[LedgerEntry]:
         """Applied migrations by position; empty where Bascule never ran. Raises `Refused` (code ``newer_ledger``)."""
@@ -93,11 +111,15 @@ class PostgresTarget:
 
     def script(self, migration: str) -> str | None:
         """The up script as it ran."""
-        return self._recall(lambda session: memory.read_script(session.connection, self._own, migration), "read the ledger")
+        return self._recall(
+            lambda session: memory.read_script(session.connection, self._own, migration), "read the ledger"
+        )
 
     def marks(self) -> Mapping[tuple[str, str], Mapping[int, tuple[str, str]]]:
         """(migration, direction) → step → (digest, run id), of every script that is under way."""
-        return self._recall(lambda session: memory.read_marks(session.connection, self._own), "read the step marks") or {}
+        return (
+            self._recall(lambda session: memory.read_marks(session.connection, self._own), "read the step marks") or {}
+        )
 
     def before(self, migration: str) -> Snapshot | None:
         """The snapshot kept by the up of that migration."""
@@ -106,7 +128,12 @@ class PostgresTarget:
         )
 
     def journal(
-        self, *, migration: str | None = None, run_id: str | None = None, limit: int | None = None, kinds: Sequence[str] = ()
+        self,
+        *,
+        migration: str | None = None,
+        run_id: str | None = None,
+        limit: int | None = None,
+        kinds: Sequence[str] = (),
     ) -> Sequence[Fact]:
         """Facts, oldest first; with `limit` the newest that many."""
 
@@ -121,7 +148,9 @@ class PostgresTarget:
         return self._recall(read, "read the journal") or []
 
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
-        """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a power loss."""
+        """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a
+        power loss.
+        """
         if not facts:
             return
         if not self._main().meta:
@@ -135,7 +164,8 @@ class PostgresTarget:
             return
         self._read(lambda session: ask(session.connection, sql), "write to the journal")
 
-    # ---- by hand -----------------------------------------------------------------------------------------------------
+    # ---- by hand
+    # -----------------------------------------------------------------------------------------------------
 
     def offline_setup(self) -> str:
         """SQL that makes what `prepare` makes; empty where it is there already."""
@@ -150,10 +180,13 @@ class PostgresTarget:
         name = change.entry.name if change.entry else ""
         return offline.keep(self._schema, name, before) if before else "", offline.ledger(self._schema, change)
 
-    # ---- lease -------------------------------------------------------------------------------------------------------
+    # ---- lease
+    # -------------------------------------------------------------------------------------------------------
 
     def acquire(self, *, owner: str, run: str) -> PostgresLease | Holder:
-        """Try once for the lease; answer it or who holds it. Raises `NeedsPerson` where a former holder's server process remains."""
+        """Try once for the lease; answer it or who holds it. Raises `NeedsPerson` where a former holder's server
+        process remains.
+        """
         self.prepare()
         ttl = self._limits.lease_ttl
 
@@ -189,16 +222,19 @@ class PostgresTarget:
 
         return self._recall(look, "look at the lease")
 
-    # ---- work --------------------------------------------------------------------------------------------------------
+    # ---- work
+    # --------------------------------------------------------------------------------------------------------
 
     def perform(
         self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
     ) -> Performed:
         """One transaction, in one message. Raises `WorkFailed`."""
         own = self._ours(lease)
-        performer = self._working = self._performing()
+        performer = self._performing()
         inside = self._elsewhere is None
-        done = performer.perform(job, token=own.token, keeper=own.keeper, facts=inside, watch=watch, meanwhile=meanwhile)
+        done = performer.perform(
+            job, token=own.token, keeper=own.keeper, facts=inside, watch=watch, meanwhile=meanwhile
+        )
         if not inside and job.facts:
             self.append(job.facts, durable=False)
         return done
@@ -206,10 +242,11 @@ class PostgresTarget:
     def perform_with(
         self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None
     ) -> Performed:
-        """As `perform`, with `work` in the place of the statements; it is given the ``psycopg.Connection``, in autocommit mode and
-        inside a transaction."""
+        """As `perform`, with `work` in the place of the statements; it is given the ``psycopg.Connection``, in
+        autocommit mode and inside a transaction.
+        """
         own = self._ours(lease)
-        performer = self._working = self._performing()
+        performer = self._performing()
         inside = self._elsewhere is None
         done = performer.perform_with(job, work, token=own.token, keeper=own.keeper, facts=inside, watch=watch)
         if not inside and job.facts:
@@ -229,7 +266,7 @@ class PostgresTarget:
         own = self._ours(lease)
         if own.keeper.is_lost():
             raise WorkFailed("fence", "the lease is no longer ours")
-        performer = self._working = self._performing_bare(own)
+        performer = self._performing_bare(own)
         return performer.bare(statement, settings=settings, run_id=run_id, keeper=own.keeper, watch=watch)
 
     def observe(self, effect: Effect) -> Observation:
@@ -287,14 +324,24 @@ class PostgresTarget:
         """A ``psycopg.Connection`` of its own in autocommit mode. Whoever asks for it closes it."""
         connection = self._door.open()
         if self._options.search_path is not None and not self._main().pooled:
-            exchange(connection, f"SELECT pg_catalog.set_config('search_path',{literal(self._options.search_path)},false)".encode())
+            exchange(
+                connection,
+                f"SELECT pg_catalog.set_config('search_path',{literal(self._options.search_path)},false)".encode(),
+            )
         return connection
 
-    # ---- broken connections ------------------------------------------------------------------------------------------
+    # ---- broken connections
+    # ------------------------------------------------------------------------------------------
 
     def reconnect(self) -> None:
-        """A new connection, once the server process of the old one is gone. Raises `TargetUnreachable` or `NeedsPerson`."""
-        old = [performer.session for performer in (self._bare, self._performer) if performer is not None and performer.session.broken]
+        """A new connection, once the server process of the old one is gone. Raises `TargetUnreachable` or
+        `NeedsPerson`.
+        """
+        old = [
+            performer.session
+            for performer in (self._bare, self._performer)
+            if performer is not None and performer.session.broken
+        ]
         if self._session is not None and self._session not in old:
             old.append(self._session)
         for session in old:
@@ -315,16 +362,9 @@ class PostgresTarget:
 
     def cancel(self) -> None:
         """Stop the statement that runs now; may be called from another thread or a signal handler's thread."""
-        performer = self._working
-        if performer is None or performer.session.broken:
-            return
-        import psycopg
-
-        performer.cancelled = True
-        try:
-            performer.session.connection.cancel_safe(timeout=5.0)
-        except (psycopg.Error, OSError):
-            return  # the connection is on its way out, and the statement with it
+        lease = self._lease
+        if lease is not None:
+            lease.keeper.cancel()
 
     def close(self) -> None:
         """Give everything back."""
@@ -339,7 +379,8 @@ class PostgresTarget:
             self._elsewhere.close()
         self._session = self._performer = self._bare = None
 
-    # ---- inside ------------------------------------------------------------------------------------------------------
+    # ---- inside
+    # ------------------------------------------------------------------------------------------------------
 
     def _main(self) -> Session:
         """The main session, opened or opened again where it was lost."""
@@ -377,7 +418,9 @@ class PostgresTarget:
                     return session
                 session.close()
                 problem = TargetUnreachable(
-                    f"{self._door.where()} is a standby now, which cannot be written.", code="read_only", hint="Wait for the new primary."
+                    f"{self._door.where()} is a standby now, which cannot be written.",
+                    code="read_only",
+                    hint="Wait for the new primary.",
                 )
             except TargetUnreachable as exc:
                 if exc.code not in ("unreachable", "not_ready", "too_many_connections", "unknown_host"):
@@ -393,14 +436,18 @@ class PostgresTarget:
             pid, start, tag = str(session.pid), literal(session.start or None), "NULL"
             if session.pooled:
                 pid, start, tag = "NULL", "NULL", literal(self._tag)
-            see_off(new.connection, f"SELECT {self._own}.workers({pid},{start}::timestamptz,{tag})", "the lost connection")
+            see_off(
+                new.connection, f"SELECT {self._own}.workers({pid},{start}::timestamptz,{tag})", "the lost connection"
+            )
 
     def _adopt(self, new: Session, lease: PostgresLease) -> None:
         if not lease.held() and lease.keeper.is_lost():
             return
         asked = now()
         pid = "NULL" if new.pooled else str(new.pid)
-        answer = ask(new.connection, settled(f"SELECT {self._own}.adopt({lease.token},'{self._limits.lease_ttl} seconds',{pid})"))
+        answer = ask(
+            new.connection, settled(f"SELECT {self._own}.adopt({lease.token},'{self._limits.lease_ttl} seconds',{pid})")
+        )
         if answer[0][0] == "t":
             lease.keeper.renewed(asked)
         else:
@@ -431,7 +478,11 @@ class PostgresTarget:
         return lease
 
     def _give_back(self, lease: PostgresLease) -> None:
-        broken = [performer.session for performer in (self._bare, self._performer) if performer is not None and performer.session.broken]
+        broken = [
+            performer.session
+            for performer in (self._bare, self._performer)
+            if performer is not None and performer.session.broken
+        ]
         session = broken[0] if broken else self._session
         if self._lease is lease:
             self._lease = None
@@ -459,7 +510,9 @@ class PostgresTarget:
 
         if session.standby:
             raise Refused(
-                f"{self._door.where()} is a standby, which cannot be written.", code="read_only", hint="Use the address of the primary."
+                f"{self._door.where()} is a standby, which cannot be written.",
+                code="read_only",
+                hint="Use the address of the primary.",
             )
         try:
             install(session.connection, self._schema)

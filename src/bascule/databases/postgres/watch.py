@@ -66,9 +66,13 @@ def progress(ask: Ask, process: str, waiting_for: Sequence[str] = ()) -> Progres
     rows = ask(f"SELECT {_PROGRESS} FROM {process}")
     if not rows:
         return None
-    phase, percent = json.loads(rows[0][0]) if rows[0][0] else ("waiting for a lock" if waiting_for else "running", None)
+    phase, percent = (
+        json.loads(rows[0][0]) if rows[0][0] else ("waiting for a lock" if waiting_for else "running", None)
+    )
     return Progress(
-        phase=phase, percent=None if percent is None else min(100.0, round(float(percent), 1)), waiting_for=tuple(waiting_for)
+        phase=phase,
+        percent=None if percent is None else min(100.0, round(float(percent), 1)),
+        waiting_for=tuple(waiting_for),
     )
 
 

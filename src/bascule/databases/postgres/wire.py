@@ -1,7 +1,7 @@
 """One message to the server and all that it answers, statement by statement, with a wait that can be broken off.
 
-psycopg's cursors stop at the first error of a message with several statements and then no longer say which one it was. Here every
-result is kept in order, so that the number of results tells the statement that failed.
+psycopg's cursors stop at the first error of a message with several statements and then no longer say which one it
+was. Here every result is kept in order, so that the number of results tells the statement that failed.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ def collect(
     copy_data: Callable[[int], str | None] = lambda _: None,
     seconds: float | None = None,
 ) -> None:
-    """Wait for the end of what was sent; each statement's result is appended to `results` as it comes, an error as the last.
+    """Wait for the end of what was sent; each statement's result is appended to `results` as it comes, an error as
+    the last.
 
-    `copy_data` is asked for the rows of a ``COPY … FROM STDIN``, by the number of its statement in the message. After an exception
-    it can be called again with the same list, to wait on.
+    `copy_data` is asked for the rows of a ``COPY … FROM STDIN``, by the number of its statement in the message. After
+    an exception it can be called again with the same list, to wait on.
 
     Raises:
         psycopg.OperationalError: the connection broke; an error the server had sent before that is in `results`.
@@ -86,8 +87,8 @@ def exchange(connection: Connection, message: bytes, *, seconds: float | None = 
 
 
 def ask(connection: Connection, message: str, *, seconds: float | None = None) -> list[tuple[str | None, ...]]:
-    """Rows of the last statement of ours that has any, as text. A transaction that the message began and an error left open is
-    rolled back.
+    """Rows of the last statement of ours that has any, as text. A transaction that the message began and an error
+    left open is rolled back.
 
     Raises:
         psycopg.Error: also what the server refuses.
