@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bascule.domain.migration import Direction, Migration, Script
 from bascule.domain.plan import PlannedMigration, Step
-from bascule.domain.statement import Dialect, Insight, Statement, Touch
+from bascule.domain.statement import Dialect, Effect, Insight, Statement, Touch
 from bascule.errors import SourceError
 from bascule.planning.meaning import meaning, parser_of
 from bascule.sql.checksum import semantic_hash
@@ -30,9 +31,9 @@ def plan_migration(migration: Migration, direction: Direction, dialect: Dialect)
         raise ValueError(f"{migration.name} has no {direction} script")
     statements, insights = read_script(script, dialect)
     grouped = _grouped(script, statements, insights, dialect)
-    units = _units(grouped)
-    warnings = list(migration.warnings)
     transactional = _transactional(script, grouped)
+    units = _units(grouped, turned_off=not script.transaction)
+    warnings = list(migration.warnings)
     warnings.extend(_said(script, grouped, transactional))
     steps = _whole(units, dialect) if transactional else _stepwise(units, dialect)
     return PlannedMigration(
@@ -94,15 +95,27 @@ def _transactional(script: Script, grouped: OwnTransactions) -> bool:
     return script.transaction or grouped.shape == "whole"
 
 
-def _units(grouped: OwnTransactions) -> list[Unit]:
+def left_to_itself(insight: Insight) -> Insight:
+    """A statement around which its author wants no transaction. A procedure may end transactions, which works only where
+    none surrounds the CALL, and which reading the CALL cannot tell: it is run alone, and only a person can say after a
+    crash how far it came.
+    """
+    if insight.kind != "CALL":
+        return insight
+    return replace(insight, transactional=False, effect=Effect(action="unknown"))
+
+
+def _units(grouped: OwnTransactions, *, turned_off: bool) -> list[Unit]:
     """What is one step each: an author's BEGIN … COMMIT block, or a single statement."""
-    if grouped.shape == "several":
-        return [(block.statements, block.insights) for block in grouped.blocks if block.statements]
-    return [
-        ((statement,), (insight,))
-        for block in grouped.blocks
-        for statement, insight in zip(block.statements, block.insights, strict=True)
-    ]
+    units: list[Unit] = []
+    for block in grouped.blocks:
+        if grouped.shape == "several" and block.explicit:
+            units += [(block.statements, block.insights)] if block.statements else []
+            continue
+        alone = turned_off or grouped.shape == "several"
+        for statement, insight in zip(block.statements, block.insights, strict=True):
+            units.append(((statement,), (left_to_itself(insight) if alone else insight,)))
+    return units
 
 
 def _said(script: Script, grouped: OwnTransactions, transactional: bool) -> list[str]:

@@ -14,6 +14,7 @@ from bascule.engine.decide import advance
 from bascule.engine.facts import Facts
 from bascule.errors import ConfigError, NeedsPerson, SourceError
 from bascule.planning.meaning import meaning, parser_of
+from bascule.planning.steps import left_to_itself
 from bascule.ports.database import Mark
 from bascule.ports.python import PythonScripts, Recording
 from bascule.services.context import Context
@@ -117,7 +118,7 @@ class PythonSteps:
         """One statement as a step. Answers the rows it changed, None where it was done before or the server does not
         say.
         """
-        insight = inspect(statement, self.work.context.target.dialect)
+        insight = left_to_itself(inspect(statement, self.work.context.target.dialect))
         if insight.session and insight.transactional:
             self._settings = (*self._settings, statement.text)
             return None

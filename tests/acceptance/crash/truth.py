@@ -108,7 +108,7 @@ WITH space AS (
 )
 SELECT 'schema ' || nspname FROM space
 UNION ALL
-SELECT 'relation ' || c.oid::regclass || ' kind ' || c.relkind || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
+SELECT 'relation ' || c.oid::regclass || ' kind ' || c.relkind::text || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
   || CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END
 FROM pg_class c JOIN space s ON s.oid = c.relnamespace
 UNION ALL

@@ -1,4 +1,5 @@
-"""One process at a time: the lock on the sidecar, the token in the database, and what happens when owner or file goes away."""
+"""One process at a time: the lock on the sidecar, the token in the database, and what happens when owner or file
+goes away."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from bascule.databases.sqlite.target import SqliteTarget
 from bascule.domain.history import Holder
 from bascule.errors import Interrupted, LockNotAvailable
 from bascule.ports.database import Limits, TargetOptions, WorkFailed
-from tests.conformance.database import CREATE, applied, fact, job, lease_of, start_child, tables_named, taken
+from tests.conformance.database import CREATE, applied, fact, lease_of, start_child, tables_named, taken
 
 
 @pytest.fixture
@@ -243,9 +244,7 @@ def test_the_database_replaced_by_an_older_copy_shuts_its_owner_out(
     assert lease_of(open_target()).token > lease.token
 
 
-def test_an_application_at_work_is_waited_for_and_named_when_the_lease_is_taken(
-    path: Path, open_target: Open
-) -> None:
+def test_an_application_at_work_is_waited_for_and_named_when_the_lease_is_taken(path: Path, open_target: Open) -> None:
     target = open_target(limits=Limits(lock_retry=0.3))
     target.prepare()
     script = f"""
@@ -282,9 +281,7 @@ def test_waiting_for_an_application_can_be_stopped(path: Path, open_target: Open
     taken(target.acquire(owner="me@here:1", run="run_1"))
 
 
-def test_closing_one_target_does_not_drop_the_locks_of_another_in_this_process(
-    path: Path, open_target: Open
-) -> None:
+def test_closing_one_target_does_not_drop_the_locks_of_another_in_this_process(path: Path, open_target: Open) -> None:
     """The system drops all of a process's locks on a file when any descriptor of it is closed, SQLite's among them."""
     first, second = open_target(), open_target()
     lease_of(first).release()
@@ -330,8 +327,6 @@ def test_a_lock_on_a_file_that_was_replaced_meanwhile_is_not_taken(tmp_path: Pat
     assert is_locked(path)
     other.give_back()
     assert not is_locked(path)
-
-
 
 
 def shared_locks(path: Path) -> int:

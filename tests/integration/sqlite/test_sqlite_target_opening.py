@@ -274,9 +274,7 @@ def test_a_network_file_system_is_recognised_by_its_mount(tmp_path: Path) -> Non
     assert network_filesystem(Path("/srv/app.db"), mounts=tmp_path / "missing") is None
 
 
-def test_a_network_file_system_is_refused(
-    tmp_path: Path, open_target: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_file_system_is_refused(tmp_path: Path, open_target: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "network_filesystem", lambda path: "nfs4")
     with pytest.raises(Refused, match="nfs4") as failure:
         open_target(tmp_path / "app.db").prepare()

@@ -152,9 +152,7 @@ def test_a_file_that_is_no_sidecar_is_refused(path: Path, tmp_path: Path, open_t
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_migration_counts_as_done_when_only_its_journal_could_not_be_written(
-    path: Path, open_target: Open
-) -> None:
+def test_a_migration_counts_as_done_when_only_its_journal_could_not_be_written(path: Path, open_target: Open) -> None:
     target = open_target()
     lease = lease_of(target)
     with closing(sqlite3.connect(path.with_name(SIDECAR))) as connection, connection:

@@ -93,9 +93,7 @@ def pragma(target: SqliteTarget, name: str) -> Any:
     "text",
     ["COMMIT", "end transaction", "ROLLBACK", "BEGIN", "begin exclusive", "; COMMIT", "/* c */ -- d\n Commit"],
 )
-def test_a_statement_that_would_end_the_transaction_is_not_sent(
-    target: SqliteTarget, lease: Lease, text: str
-) -> None:
+def test_a_statement_that_would_end_the_transaction_is_not_sent(target: SqliteTarget, lease: Lease, text: str) -> None:
     failure = failing(lambda: target.perform(applied(CREATE, text), lease=lease))
     assert failure.kind == "error"
     assert failure.statement == 1
@@ -293,12 +291,8 @@ def test_a_bare_pragma_sets_nothing_for_the_next_migration(target: SqliteTarget,
 
 
 @pytest.mark.parametrize("mode", ["MEMORY", "OFF"])
-def test_a_journal_that_a_kill_would_turn_into_damage_is_refused(
-    target: SqliteTarget, lease: Lease, mode: str
-) -> None:
-    failure = failing(
-        lambda: target.perform(applied(CREATE, settings=(f"PRAGMA journal_mode = {mode}",)), lease=lease)
-    )
+def test_a_journal_that_a_kill_would_turn_into_damage_is_refused(target: SqliteTarget, lease: Lease, mode: str) -> None:
+    failure = failing(lambda: target.perform(applied(CREATE, settings=(f"PRAGMA journal_mode = {mode}",)), lease=lease))
     assert "damaged file" in failure.message
     assert pragma(target, "journal_mode") == "delete"
     assert list(target.ledger()) == []
@@ -312,7 +306,7 @@ def test_an_attached_database_is_there_for_the_script_and_no_longer(
         old.execute("INSERT INTO source VALUES ('from there')")
     attach = f"ATTACH DATABASE '{tmp_path / 'old.db'}' AS \"the old one\""
     bare(target, attach, lease)
-    take = "INSERT INTO thing (note) SELECT note FROM \"the old one\".source"
+    take = 'INSERT INTO thing (note) SELECT note FROM "the old one".source'
     target.perform(applied(CREATE, take, settings=(attach,)), lease=lease)
     bare(target, 'DETACH "the old one"', lease, attach)
     assert target.query("SELECT note FROM thing") == [("from there",)]
@@ -351,9 +345,7 @@ def test_vacuum_runs_and_into_a_file_too(target: SqliteTarget, lease: Lease, tmp
         assert copy.execute("SELECT count(*) FROM thing").fetchone() == (0,)
 
 
-def test_a_bare_statement_waits_for_others_and_says_for_whom(
-    target: SqliteTarget, lease: Lease, path: Path
-) -> None:
+def test_a_bare_statement_waits_for_others_and_says_for_whom(target: SqliteTarget, lease: Lease, path: Path) -> None:
     seen: list[Progress] = []
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -489,9 +481,7 @@ def interrupted_in(seconds: float) -> threading.Timer:
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_control_c_ends_a_long_statement_and_undoes_it(
-    target: SqliteTarget, lease: Lease, attempt: int
-) -> None:
+def test_control_c_ends_a_long_statement_and_undoes_it(target: SqliteTarget, lease: Lease, attempt: int) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = interrupted_in(0.1 + attempt / 1000)
     begun = time.monotonic()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from bascule.databases.postgres import memory, reconcile
 from bascule.databases.postgres.aside import Aside
 from bascule.databases.postgres.door import Door
-from bascule.databases.postgres.errors import driver_failed, refusal, unreachable
+from bascule.databases.postgres.errors import driver_failed, missing_driver, refusal, unreachable
 from bascule.databases.postgres.farewell import see_off
 from bascule.databases.postgres.keeper import Keeper, now
 from bascule.databases.postgres.layout import install, is_current, refuse_newer
@@ -58,6 +58,10 @@ class PostgresTarget:
         """`url`: ``postgresql://…``, libpq's ``key=value`` words, or a function that is asked for one of them at each
         connection.
         """
+        try:
+            import psycopg  # noqa: F401 - everything after this may count on it
+        except ImportError as exc:
+            raise missing_driver(exc) from exc
         self._options = options
         self._limits = options.limits
         self._schema = options.schema
@@ -393,15 +397,11 @@ class PostgresTarget:
 
     def _opened(self, patience: float | None) -> Session:
         import_error: type[Exception]
-        try:
-            import psycopg
+        import psycopg
 
-            import_error = psycopg.Error
-        except ImportError:
-            import_error = ImportError  # the door says what is missing
         try:
             session = Session(self._door, schema=self._schema, search_path=self._options.search_path, patience=patience)
-        except import_error as exc:
+        except psycopg.Error as exc:
             if getattr(exc, "sqlstate", None) is None:
                 raise unreachable(str(exc), where=self._door.where()) from exc
             raise refusal(exc, schema=self._schema, user="", database="", doing="look at the database") from exc

@@ -36,6 +36,7 @@ _PRAGMAS = (
     "fullfsync",
     "cache_size",
     "cache_spill",
+    "max_page_count",
     "temp_store",
     "threads",
     "locking_mode",

@@ -18,6 +18,7 @@ from bascule.databases.sqlite.lease import SqliteLease
 from bascule.databases.sqlite.location import locate
 from bascule.databases.sqlite.memory import read_before, read_ledger, read_marks, read_script, read_token, write_meta
 from bascule.databases.sqlite.opening import create_file, open_database, refuse_unwritable, require_version
+from bascule.databases.sqlite.sidecar import WAIT as SIDECAR_WAIT
 from bascule.databases.sqlite.sidecar import Sidecar, create_sidecar, open_sidecar
 from bascule.databases.sqlite.stopping import INSTRUCTIONS, Stop
 from bascule.databases.sqlite.transaction import Performer
@@ -429,7 +430,8 @@ class SqliteTarget:
         if self._sidecar is None or not self._sidecar.is_current():
             self._close_sidecar()
             with self._sidecar_errors("open the sidecar file"):
-                self._sidecar = open_sidecar(self._location.sidecar)
+                path = self._location.sidecar
+                self._sidecar = until_free(lambda: open_sidecar(path), seconds=SIDECAR_WAIT, path=path)
         if self._sidecar is None or self._sidecar.identity is None:
             return None
         if self._sidecar.identity != identity:
