@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,14 +202,15 @@ def test_a_file_that_may_not_grow_undoes_the_migration_and_says_so(path: Path, o
     lines = with_little_room(
         path,
         f"""
+        fill = {FILL.format(60_000, "hex(randomblob(50))")!r}
         target.prepare()
         lease = target.acquire(owner="child@here:9", run="run_1")
         room(100_000)
         try:
-            target.perform(applied("CREATE TABLE big (note)", {FILL.format(60_000, "hex(randomblob(50))")!r}), lease=lease)
+            target.perform(applied("CREATE TABLE big (note)", fill), lease=lease)
         except WorkFailed as failed:
             print(failed.kind, failed.statement, failed.hint)
-        print([row.name for row in target.ledger()], target.query("SELECT count(*) FROM sqlite_master WHERE name = 'big'"))
+        print(target.ledger(), target.query("SELECT count(*) FROM sqlite_master WHERE name = 'big'"))
         room(resource.RLIM_INFINITY)
         target.perform(applied("CREATE TABLE big (note)"), lease=lease)
         lease.release()
@@ -257,7 +259,7 @@ def test_an_end_that_nobody_can_vouch_for_is_looked_up(
         def __init__(self, connection: sqlite3.Connection) -> None:
             self._connection = connection
 
-        def execute(self, text: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
             answer = self._connection.execute(text, *values)
             if text == "COMMIT":
                 raise trouble
