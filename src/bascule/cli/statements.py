@@ -10,8 +10,9 @@ _PROTECTION = {
     "transaction": "one transaction, with the ledger row in it",
     "marked": "a transaction of its own, with a mark that it is done",
     "bare": "outside of any transaction; journaled before, looked for in the catalog after a crash",
-    "python": "the author's function, on a connection whose statements are protected one by one",
+    "python": "the author's function, in one transaction with the ledger row",
 }
+_STEPWISE_PYTHON = "the author's function, each statement of it a step of its own"
 _WAYS_BACK = {"down": "its down script", "none": "none"}
 
 
@@ -46,12 +47,12 @@ def _migration_lines(number: int, planned: PlannedMigration) -> list[str]:
     answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]
     answer += [f"   warning: {words}" for words in planned.warnings]
     for index, step in enumerate(planned.steps, start=1):
-        answer += _step_lines(index, step, alone=len(planned.steps) == 1)
+        title = _STEPWISE_PYTHON if step.kind == "python" and not planned.transactional else _PROTECTION[step.kind]
+        answer += _step_lines(index, step, title, alone=len(planned.steps) == 1)
     return answer
 
 
-def _step_lines(index: int, step: Step, *, alone: bool) -> list[str]:
-    title = _PROTECTION.get(step.kind, step.kind)
+def _step_lines(index: int, step: Step, title: str, *, alone: bool) -> list[str]:
     answer = [f"   {title}" if alone else f"   step {index}: {title}"]
     answer += [f"     {setting};  -- made earlier in the file, made again for this step" for setting in step.settings]
     for statement in step.statements:

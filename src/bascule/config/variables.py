@@ -130,7 +130,7 @@ ENTRIES: tuple[Entry, ...] = (
         "preimage_retention",
         "days",
         "how long the rows that a migration removed are kept",
-        default=7 * 86400.0,
+        default=30 * 86400.0,
         variable="MIGRATION_PREIMAGE_RETENTION",
     ),
     _entry(

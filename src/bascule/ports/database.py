@@ -296,8 +296,10 @@ class Target(Protocol):
         """SQL for a person's own shell that makes what `prepare` makes; empty where it is there already."""
 
     def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
-        """SQL for a person's own shell: what a run does before a script (keeping the look of `before`, where SQL can), and the
-        ledger's change after it."""
+        """SQL for a person's own shell: what a run does before a script (keeping the look of `before`, where SQL
+        can), and the
+        ledger's change after it.
+        """
 
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only statement, for diagnosis."""

@@ -28,6 +28,8 @@ class Recording:
     """In words; the file or the function raised, or did not end in time."""
     error_line: int | None = None
     hint: str = ""
+    batched: tuple[int, ...] = ()
+    """Indexes of the statements that will run in batches."""
 
 
 class BatchedSteps(Protocol):
@@ -50,6 +52,9 @@ class PythonScripts(Protocol):
         self, script: Script, direction: Direction, *, dialect: Dialect, server_version: int | None
     ) -> Recording:
         """What it would send. Never raises for what the author did wrong: that is in the answer."""
+
+    def line_of(self, error: BaseException, script: Script) -> int | None:
+        """The author's line that an error came through; None when it never was in that file."""
 
     def in_transaction(
         self,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bascule.domain.history import Fact
+from bascule.domain.migration import Script
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.domain.statement import Statement
 from bascule.engine.decide import BEGUN
@@ -21,7 +22,7 @@ def failed(
     """The error for a failure, after looking at what the database kept, with the fact of it written to the journal."""
     state, truth = _truth(context, planned, failure)
     statement = _statement(planned, failure, step)
-    where = _where(planned, failure, statement)
+    where = _where(context, planned, failure, statement)
     kind = "run_interrupted" if failure.kind == "cancelled" and context.stopping() else "run_failed"
     data: dict[str, Any] = {
         "error": failure.message,
@@ -104,18 +105,26 @@ def _statement(planned: PlannedMigration, failure: WorkFailed, step: Step | None
     return None
 
 
-def _where(planned: PlannedMigration, failure: WorkFailed, statement: Statement | None) -> str:
+def _where(context: Context, planned: PlannedMigration, failure: WorkFailed, statement: Statement | None) -> str:
     script = planned.migration.up if planned.direction == "up" else planned.migration.down
     path = script.path if script else planned.migration.ref.path
     doing = "" if planned.direction == "up" else "rolling back "
     if statement is None:
-        return f"{doing}{planned.name} failed ({path})."
+        author_line = _line_in_python(context, script, failure)
+        return f"{doing}{planned.name} failed " + (f"at {path}:{author_line}." if author_line else f"({path}).")
     line = statement.line
     if failure.position is not None:
         line += statement.text.count("\n", 0, failure.position)
     text = " ".join(statement.text.split())
     text = text if len(text) <= 300 else text[:299] + "…"
     return f"{doing}{planned.name} failed at {path}:{line}, statement {statement.index + 1}: {text}"
+
+
+def _line_in_python(context: Context, script: Script | None, failure: WorkFailed) -> int | None:
+    if script is None or script.language != "python" or failure.__cause__ is None:
+        return None
+    python = context.python()
+    return python.line_of(failure.__cause__, script) if python is not None else None
 
 
 def words_of(failure: WorkFailed) -> list[str]:

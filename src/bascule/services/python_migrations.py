@@ -47,7 +47,11 @@ def plan_python(context: Context, migration: Migration, direction: Direction) ->
         )
     insights = tuple(inspect(statement, context.target.dialect) for statement in recording.statements)
     step = Step(index=0, kind="python", statements=recording.statements, insights=insights)
-    warnings = (recording.depends_on_data,) if recording.depends_on_data else ()
+    warnings = [recording.depends_on_data] if recording.depends_on_data else []
+    warnings += [
+        f"line {recording.statements[index].line} runs in batches, each its own transaction"
+        for index in recording.batched
+    ]
     return PlannedMigration(
         migration=migration,
         direction=direction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bascule.databases.operations.author import load
+from bascule.databases.operations.author import author_line, load
 from bascule.domain.migration import Direction, Script
 from bascule.domain.statement import Dialect, Statement
 from bascule.ports.python import BatchedSteps, Recording
@@ -27,7 +27,12 @@ class AuthorScripts:
             error=found.error,
             error_line=found.error_line,
             hint=found.hint,
+            batched=found.batched,
         )
+
+    def line_of(self, error: BaseException, script: Script) -> int | None:
+        """The author's line that an error came through."""
+        return author_line(error, script.path)
 
     def in_transaction(
         self,
