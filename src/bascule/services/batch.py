@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bascule.domain.event import Event
-from bascule.domain.history import Fact
+from bascule.domain.history import Fact, LedgerEntry
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.errors import BasculeError
@@ -43,7 +43,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     losses = accept_losses(context, planned, accepted=request.accept_data_loss, yes=request.yes)
     context.target.prepare()
     run = planned[0].name if len(planned) == 1 else f"{len(planned)} migrations"
-    with leased(context, run, needless=lambda: _nothing_left(context, request, situation)) as lease:
+    with leased(context, run, needless=lambda: _nothing_left(context, situation, planned)) as lease:
         if lease is None:
             return Report(success=True, message="Nothing left to do: another process has just applied it.")
         finished = finish(context, lease)
@@ -64,9 +64,17 @@ def _choose(context: Context, request: UpRequest, situation: Situation) -> Choic
     return choose(context, situation, names=request.names, to=request.to, steps=request.steps)
 
 
-def _nothing_left(context: Context, request: UpRequest, situation: Situation) -> bool:
+def _nothing_left(context: Context, situation: Situation, planned: Sequence[PlannedMigration]) -> bool:
+    """Whether somebody else has done all that was planned. Asked again and again while waiting, so it opens no file."""
     now = look(context, situation.refs)
-    return not now.marks and not _choose(context, request, now).order
+    ledger = now.ledger
+    return not now.marks and all(_is_done(each, ledger.get(each.name)) for each in planned)
+
+
+def _is_done(planned: PlannedMigration, entry: LedgerEntry | None) -> bool:
+    if entry is None:
+        return False
+    return not planned.migration.ref.repeatable or entry.semantic_hash == planned.semantic_hash
 
 
 def _changed(before: Situation, now: Situation) -> bool:
