@@ -69,6 +69,9 @@ def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
         return WaitForBuilder(step=step)
     if known.seen == "broken":
         return _mend(step, known)
+    if known.seen == "complete" and known.repairs and known.before not in (None, "complete"):
+        # Clearing away what was cut short also finished it: a partition whose detaching was pending is detached by that.
+        return MarkDone(step=step, last=last, recognised=True)
     if known.outcome == "refused":
         return Fail(step=step)
     if known.outcome == "sent":

@@ -284,7 +284,8 @@ class CarryOut:
 
     def _stepwise_python(self, facts: Facts) -> None:
         """The author's function, each statement a step; then the ledger row."""
-        from bascule.services.python_migrations import PythonSteps, scripts
+        from bascule.services.python_migrations import scripts
+        from bascule.services.python_steps import PythonSteps
 
         if BEGUN not in facts.marks:
             facts = self._begin(facts)

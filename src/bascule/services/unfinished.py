@@ -6,8 +6,10 @@ from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.errors import NeedsPerson
 from bascule.ports.database import Lease
+from bascule.services.apply_one import apply_one
 from bascule.services.context import Context
 from bascule.services.planned import plan_one
+from bascule.services.undo import undo_one
 
 
 def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset()) -> list[Run]:
@@ -15,9 +17,6 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
 
     Raises as `CarryOut.perform`; `NeedsPerson` where the file of a half-done script is gone.
     """
-    from bascule.services.batch import run_one
-    from bascule.services.undo import undo_one
-
     runs: list[Run] = []
     for name, direction in sorted(context.target.marks(), key=lambda key: (key[1] != "down", key[0])):
         if name in leave:
@@ -28,7 +27,7 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
         planned = _plan(context, name, direction)
         run_id = next(iter(marks.values()))[1]
         context.say(f"Finishing {name} ({direction}), which an earlier run left half done.")
-        runs.append((run_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
+        runs.append((apply_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
     return runs
 
 

@@ -1,0 +1,64 @@
+"""Apply one planned migration, and tell the world."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bascule.domain.event import Event
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.run import Run
+from bascule.errors import BasculeError
+from bascule.planning.impact import impact
+from bascule.ports.database import Lease
+from bascule.services.carry_out import CarryOut, Done
+from bascule.services.context import Context
+
+
+def apply_one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, *, resuming: bool = False) -> Run:
+    """One migration upwards, with its events. Raises as `CarryOut.perform`."""
+    begun = context.clock.now()
+    work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=resuming)
+    context.publish(
+        Event(name="migration.started", run_id=run_id, migration=planned.name, at=begun, data=_started(planned))
+    )
+    try:
+        done = work.perform()
+    except BasculeError as error:
+        context.publish(
+            Event(
+                name="migration.failed",
+                run_id=work.run_id,
+                migration=planned.name,
+                at=context.clock.now(),
+                data={"error": error.message, "code": error.code, "state": error.state},
+            )
+        )
+        raise
+    context.publish(
+        Event(
+            name="migration.completed",
+            run_id=work.run_id,
+            migration=planned.name,
+            at=context.clock.now(),
+            data={"executionTime": done.ms, "notes": list(done.notes)},
+        )
+    )
+    return _completed(planned, work.run_id, begun, done)
+
+
+def _completed(planned: PlannedMigration, run_id: str, begun: datetime, done: Done) -> Run:
+    """The RUN of a migration that was applied."""
+    return Run(
+        id=run_id,
+        name=planned.name,
+        timestamp=begun,
+        execution_ms=done.ms,
+        status="completed",
+        dependencies=planned.migration.depends or (),
+        data_impact=impact(insight for step in planned.steps for insight in step.insights),
+        notes=(*planned.warnings, *done.notes),
+    )
+
+
+def _started(planned: PlannedMigration) -> dict[str, object]:
+    return {"steps": len(planned.steps), "statements": len(planned.statements), "transactional": planned.transactional}
