@@ -107,6 +107,7 @@ class CarryOut:
     # ---- the hands ---------------------------------------------------------------------------------------------------
 
     def _do(self, command: Command, facts: Facts) -> Facts:
+        self._heed_stop(command)
         match command:
             case RunWhole():
                 return self._whole(facts)
@@ -308,6 +309,15 @@ class CarryOut:
         statements = () if statement is None else (statement,)
         self._try(self._job(statements=statements, settings=settings, mark=mark), None)
         return sum(rows for rows in self.rows[before:] if rows > 0)
+
+    def _heed_stop(self, command: Command) -> None:
+        """Told to stop while nothing was under way that could be cancelled: nothing new is begun. What the server has
+        done already
+        is still marked.
+        """
+        if self.context.stopping() and isinstance(command, RunWhole | Begin | RunMarked | Send | Repair):
+            step = None if isinstance(command, RunWhole | Begin) else command.step
+            raise self._failed(WorkFailed("cancelled", "stopped before it was sent"), step)
 
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
