@@ -63,7 +63,7 @@ def test_a_repeatable_file_runs_again_when_its_meaning_changes_and_after_the_oth
     assert project.well("up", "--json").json["data"] == []
     view.write_text("-- migrate:up\ndrop view if exists report;\ncreate view report as select n + 1 as n from t;\n")
     assert [run["name"] for run in project.well("up", "--json").json["data"]] == ["R__report"]
-    assert ask(project, "select sql from sqlite_schema where name = 'report'")[0][0].endswith("n + 1 as n from t")
+    assert "n + 1 as n" in str(ask(project, "select sql from sqlite_schema where name = 'report'")[0][0])
 
 
 def test_variables_are_put_in_and_an_undeclared_one_is_refused(project: Project) -> None:

@@ -1,0 +1,1 @@
+"""Pure: what a rollback reached, told from two looks at the schema."""

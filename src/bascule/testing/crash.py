@@ -390,7 +390,13 @@ class Forked:
 def warm_up() -> None:
     """Import what a run needs, so that forked ones find it there."""
     import importlib
+    from importlib.util import find_spec
 
+    if find_spec("psycopg") is not None:
+        importlib.import_module("bascule.databases.postgres.target")
+        importlib.import_module("psycopg.generators")
+    if find_spec("postgast") is not None:
+        importlib.import_module("postgast")
     for name in (
         "bascule.wiring",
         "bascule.api",

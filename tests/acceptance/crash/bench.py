@@ -155,7 +155,6 @@ class Bench:
         site = self.site()
         start = self.ground.truth(site)
         ended, boundaries = self._listed(site, driver=False)
-        self.must(ended, self.history.code)
         end, mended = self.ground.truth(site), None
         if self.history.mend:
             self.ground.ask(site, self.history.mend)
@@ -184,6 +183,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             lines = Path(folder) / "boundaries"
             ended = self.start(site, boundaries=Boundaries(list_to=lines), driver=driver).wait()
+            self.must(ended, self.history.code)
             return ended, tuple(lines.read_text(encoding="utf-8").splitlines())
 
     def _ladder(self, start: Truth, end: Truth) -> dict[tuple[str, ...], Truth]:

@@ -37,6 +37,16 @@ class Site:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A server process of a run."""
+
+    pid: int
+    waits: bool
+    """For a lock, or asleep: it is in the middle of its statement."""
+    statement: str
+
+
 class Ground(Protocol):
     """Makes databases, and looks at them without Bascule."""
 
@@ -169,11 +179,9 @@ class PostgresqlGround:
 
     def settle(self, site: Site) -> None:
         until = time.monotonic() + _PATIENCE
-        while self.administrate(
-            f"SELECT 1 FROM pg_stat_activity WHERE datname = '{site.name}' AND backend_type = 'client backend'"
-        ):
+        while sessions := self.sessions(site):
             if time.monotonic() > until:
-                raise TimeoutError(f"A session is still there: {self.sessions(site)}")
+                raise TimeoutError(f"A session is still there: {sessions}")
             time.sleep(0.005)
 
     def ask(self, site: Site, sql: str) -> Sequence[tuple[Any, ...]]:
@@ -205,12 +213,14 @@ class PostgresqlGround:
             self._administrator = None
             return self._administrate(sql)
 
-    def sessions(self, site: Site) -> list[tuple[Any, ...]]:
-        """(pid, application, state, what it waits for, statement) of every session but the application's."""
-        return self.administrate(
-            "SELECT pid, application_name, state, wait_event, query FROM pg_stat_activity WHERE "
-            f"datname = '{site.name}' AND application_name <> 'campaign' AND backend_type = 'client backend' ORDER BY backend_start"
+    def sessions(self, site: Site) -> list[Session]:
+        """Every session but the application's, the oldest first."""
+        rows = self.administrate(
+            "SELECT pid, state = 'active' AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep'), query "
+            f"FROM pg_stat_activity WHERE datname = '{site.name}' AND application_name <> 'campaign' "
+            "AND backend_type = 'client backend' ORDER BY backend_start"
         )
+        return [Session(pid=pid, waits=bool(waits), statement=statement) for pid, waits, statement in rows]
 
     def _administrate(self, sql: str) -> list[tuple[Any, ...]]:
         if self._administrator is None:

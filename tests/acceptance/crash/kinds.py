@@ -150,7 +150,7 @@ def _end_sessions(bench: Bench, site: Site, choice: Choice, trial: Trial) -> Non
     ground = _server(bench)
     before = ground.truth(site)
     with _paused(bench, site, choice, trial) as run:
-        pids = [session[0] for session in ground.sessions(site)]
+        pids = [session.pid for session in ground.sessions(site)]
         chosen = {"all": pids, "oldest": pids[:1], "newest": pids[-1:]}[choice.how]
         for pid in chosen:
             ground.administrate(f"SELECT pg_terminate_backend({pid}, 5000)")
@@ -212,19 +212,19 @@ def _killed_and_released(bench: Bench, site: Site, hold: Hold, trial: Trial, run
 
 def _killed_and_held(bench: Bench, site: Site, hold: Hold, trial: Trial, run: Forked, release: Release) -> Forked:
     """The next run finds it unfinished, and has to wait for the same session itself."""
-    dead = _waiting(bench, site, hold)
+    dead = _waiting(bench, site)
     run.kill()
     begun = bench.start(site)
-    _wait_until(lambda: not begun.is_running or bool(_waiting(bench, site, hold) - dead))
+    _wait_until(lambda: not begun.is_running or bool(_waiting(bench, site) - dead))
     release()
     return begun
 
 
 def _killed_twice(bench: Bench, site: Site, hold: Hold, trial: Trial, run: Forked, release: Release) -> Forked:
-    dead = _waiting(bench, site, hold)
+    dead = _waiting(bench, site)
     run.kill()
     second = bench.start(site)
-    _wait_until(lambda: not second.is_running or bool(_waiting(bench, site, hold) - dead))
+    _wait_until(lambda: not second.is_running or bool(_waiting(bench, site) - dead))
     trial.reached = second.kill().killed
     begun = bench.start(site)
     release()
@@ -293,12 +293,12 @@ def _down(ground: PostgresqlGround, how: str) -> None:
         ground.server.stop("immediate")
 
 
-def _waiting(bench: Bench, site: Site, hold: Hold) -> set[int]:
-    """Server processes that are at the statement, and wait."""
+def _waiting(bench: Bench, site: Site, hold: Hold | None = None) -> set[int]:
+    """Server processes of runs that wait: in the hold's statement, or in any."""
     return {
-        session[0]
+        session.pid
         for session in _server(bench).sessions(site)
-        if session[2] == "active" and session[3] is not None and hold.waits in session[4]
+        if session.waits and (hold is None or hold.waits in session.statement)
     }
 
 

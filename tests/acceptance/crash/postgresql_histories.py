@@ -340,7 +340,7 @@ HISTORIES: tuple[History, ...] = (
         name="rollback",
         database="postgresql",
         before=_APPLICATION,
-        files={"0001_base.sql": _BASE, "0001_slow.sql": _SLOW, **_MANY},
+        files={"0001_base.sql": _BASE, **_MANY, "0004_slow.sql": _SLOW},
         applied=True,
         command=_BACK,
         holds=(Hold(name="asleep", waits="pg_sleep", sql=""),),

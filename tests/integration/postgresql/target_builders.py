@@ -31,7 +31,7 @@ def opened(url: str | Callable[[], str], *, limits: Limits | None = None, **opti
 
 @contextmanager
 def leased(
-    url: str, *, limits: Limits | None = None, **options: Any
+    url: str | Callable[[], str], *, limits: Limits | None = None, **options: Any
 ) -> Iterator[tuple[PostgresTarget, PostgresLease]]:
     with opened(url, limits=limits, **options) as target:
         yield target, lease_of(target)

@@ -14,7 +14,7 @@ from bascule.databases.postgres.lease import PostgresLease
 from bascule.databases.postgres.target import PostgresTarget
 from bascule.domain.history import Holder
 from bascule.errors import NeedsPerson
-from bascule.ports.database import Limits, WorkFailed
+from bascule.ports.database import Limits, TargetOptions, WorkFailed
 from tests.integration.postgresql.target_builders import (
     child,
     job,
@@ -61,11 +61,9 @@ def test_of_many_at_once_one_gets_it(bascule_postgres_url: str) -> None:
         together.wait()
         answers.append(target.acquire(owner="one@here:1", run="run_1"))
 
-    targets = []
     with opened(bascule_postgres_url) as first:
         first.prepare()
-        for _ in range(12):
-            targets.append(PostgresTarget(bascule_postgres_url, first._options))
+        targets = [PostgresTarget(bascule_postgres_url, TargetOptions()) for _ in range(12)]
         threads = [threading.Thread(target=take, args=(target,)) for target in targets]
         for thread in threads:
             thread.start()
@@ -112,9 +110,9 @@ def test_what_a_killed_process_could_still_commit_is_seen_by_the_next(bascule_po
         bascule_postgres_url,
         """
         with leased(url) as (target, lease):
-            slow = "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '0', true); PERFORM pg_sleep(1.2); END $$"
+            unnoticed = "SELECT set_config('client_connection_check_interval', '0', true)"
             say("leased")
-            target.perform(job(slow), lease=lease)
+            target.perform(job(unnoticed, "SELECT pg_sleep(1.2)"), lease=lease)
         """,
     )
     with process, opened(bascule_postgres_url) as target:
@@ -163,7 +161,8 @@ def test_a_process_frozen_past_its_lease_can_commit_nothing_when_it_wakes(
                 else:
                     rows(url, "CREATE TABLE t (i int)")
                     held = lease.keeper.held
-                    lease.keeper.held = lambda: held() and (freeze() or True)   # frozen after the check, before the send
+                    # Frozen after the check, before the statement is sent.
+                    lease.keeper.held = lambda: held() and (freeze() or True)
                     target.perform_bare(statement("CREATE INDEX CONCURRENTLY late ON t (i)"), lease=lease, run_id="r")
                 say("committed")
             except WorkFailed as failure:
@@ -256,7 +255,7 @@ def test_one_given_up_with_work_under_way_is_not_free_before_that_is_gone(bascul
     """The connection broke, and the process gave up instead of connecting again: its message may still be at work."""
     with opened(bascule_postgres_url) as target:
         lease = lease_of(target)
-        session = target._main()
+        session = target._connections.main()
         busy = "SELECT set_config('client_connection_check_interval', '0', false); SELECT pg_sleep(1.5)"
         session.connection.pgconn.send_query(busy.encode())
         session.connection.pgconn.flush()
@@ -284,10 +283,10 @@ def test_a_server_process_that_may_not_be_ended_needs_a_person(bascule_postgres_
             rows(bascule_postgres_url, "UPDATE bascule.lease SET expires_at = now() - interval '1 s'")
             # The strong one's thread would renew it.
             rows(bascule_postgres_url, "UPDATE bascule.lease SET token = token + 1, keeper_pid = NULL")
-            with opened(bascule_postgres_url.replace("postgres@", f"{weak}@")) as target:
-                with pytest.raises(NeedsPerson) as refused:
-                    target.acquire(owner="weak@here:2", run="run_2")
-            assert f"pg_terminate_backend({strong._main().pid})" in refused.value.hint
+            as_weak = bascule_postgres_url.replace("postgres@", f"{weak}@")
+            with opened(as_weak) as target, pytest.raises(NeedsPerson) as refused:
+                target.acquire(owner="weak@here:2", run="run_2")
+            assert f"pg_terminate_backend({strong._connections.main().pid})" in refused.value.hint
             assert refused.value.exit_code == 5
     finally:
         rows(bascule_postgres_url, f"DROP OWNED BY {weak}")

@@ -121,7 +121,8 @@ def test_what_a_script_sets_does_not_reach_the_next(bascule_postgres_url: str) -
         assert rows(bascule_postgres_url, "SELECT schemaname FROM pg_tables WHERE tablename = 'passing'") == [
             ("public",)
         ]
-        shown = "current_setting('search_path'), current_setting('work_mem'), current_setting('default_transaction_read_only')"
+        settings = ("search_path", "work_mem", "default_transaction_read_only", "TimeZone")
+        shown = ", ".join(f"current_setting('{name}')" for name in settings)
         leftovers = "(SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels())"
         fresh = rows(bascule_postgres_url, f"SELECT {shown}, {leftovers}")
         assert target.query(f"SELECT {shown}, {leftovers}") == fresh
@@ -129,7 +130,7 @@ def test_what_a_script_sets_does_not_reach_the_next(bascule_postgres_url: str) -
 
 def test_temporary_tables_live_as_long_as_their_script(bascule_postgres_url: str) -> None:
     with leased(bascule_postgres_url) as (target, lease):
-        step = {"ledger": None, "name": "steps"}
+        step: dict[str, Any] = {"ledger": None, "name": "steps"}
         target.perform(job("CREATE TEMP TABLE t AS SELECT 1 AS i", mark=Mark(step=0, digest="d"), **step), lease=lease)
         target.perform(job("CREATE TABLE kept AS SELECT * FROM t", mark=Mark(step=1, digest="d"), **step), lease=lease)
         with pytest.raises(WorkFailed, match='"t" does not exist'):
@@ -170,7 +171,9 @@ def test_a_script_that_resets_all_settings_keeps_its_fence_and_limits(bascule_po
 def test_an_isolation_level_may_stand_first(bascule_postgres_url: str) -> None:
     with leased(bascule_postgres_url) as (target, lease):
         show = "CREATE TABLE shown AS SELECT current_setting('transaction_isolation') AS l"
-        done = target.perform(job("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", show, before=touch("shown")), lease=lease)
+        done = target.perform(
+            job("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", show, before=touch("shown")), lease=lease
+        )
         assert target.query("SELECT l FROM shown") == [("serializable",)]
         assert len(done.rows) == 2
 
@@ -230,7 +233,11 @@ def test_what_is_too_large_for_one_message_goes_in_pieces(
 ) -> None:
     monkeypatch.setattr(message, "LARGEST", 100)
     with leased(bascule_postgres_url) as (target, lease):
-        texts = ("CREATE TABLE t (i int)", "INSERT INTO t SELECT generate_series(1, 10) -- " + "x" * 100, "SELECT 1 FROM t")
+        texts = (
+            "CREATE TABLE t (i int)",
+            "INSERT INTO t SELECT generate_series(1, 10) -- " + "x" * 100,
+            "SELECT 1 FROM t",
+        )
         assert target.perform(job(*texts, name="good"), lease=lease).rows == (-1, 10, 10)
         with pytest.raises(WorkFailed) as failure:
             target.perform(job("CREATE TABLE u (i int)", f"SELECT nothing -- {'x' * 100}", name="bad"), lease=lease)
@@ -382,7 +389,7 @@ def test_a_snapshot_of_everything_is_whole(bascule_postgres_url: str) -> None:
 
 def test_facts_may_hold_what_json_or_the_server_cannot(bascule_postgres_url: str) -> None:
     odd = {"nul": "a\0b", "escaped": "\\u0000", "lone": "\ud800", "quote": "it's \\"}
-    with leased(bascule_postgres_url) as (target, lease):
+    with opened(bascule_postgres_url) as target:
         target.append([Fact(kind="step_failed", run_id="r", migration="m", data=odd)])
         (fact,) = target.journal()
     assert fact.data == {"nul": "a\ufffdb", "escaped": "\\u0000", "lone": "?", "quote": "it's \\"}
@@ -392,7 +399,7 @@ def test_the_commit_is_known_when_the_connection_breaks_right_after_it(
     bascule_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with leased(bascule_postgres_url) as (target, lease):
-        session = target._main()
+        session = target._connections.main()
         session.tail = (*session.tail, "SELECT pg_terminate_backend(pg_backend_pid());")
         target.perform(job("CREATE TABLE t (i int)"), lease=lease)
         assert names_of(target) == ["m"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -138,6 +139,19 @@ def test_a_database_begun_again_takes_the_sidecar_over_without_the_old_facts(pat
     with closing(sqlite3.connect(path.with_name(SIDECAR))) as connection:
         kept = connection.execute("SELECT count(*) FROM bascule_journal WHERE kind = 'run_completed'").fetchone()
     assert kept == (2,)
+
+
+def test_preparing_that_a_reader_held_up_leaves_no_fact(path: Path, open_target: Open) -> None:
+    target = open_target()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader:
+        reader.execute("CREATE TABLE before_bascule (id)")
+        reader.execute("BEGIN").execute("SELECT * FROM before_bascule").fetchall()
+        timer = threading.Timer(0.3, reader.execute, args=("ROLLBACK",))
+        timer.start()
+        target.prepare()
+        timer.join()
+    assert target.describe().prepared
+    assert list(target.journal()) == []
 
 
 def test_a_file_that_is_no_sidecar_is_refused(path: Path, tmp_path: Path, open_target: Open) -> None:

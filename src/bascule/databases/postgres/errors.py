@@ -74,8 +74,7 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
         "Check the host name in the address.",
     ),
     (
-        'invalid URI|invalid connection option|missing "="|invalid percent-encoded|invalid integer value|invalid port|'
-        "unterminated quoted string|end of string reached|unexpected character|forbidden value|invalid sslmode",
+        "invalid (URI|connection option|percent-encoded|integer value|port|sslmode)|missing .=|unterminated quoted",
         "bad_address",
         "Write postgresql://user:password@host:5432/database, special characters as %XX.",
     ),
@@ -181,13 +180,15 @@ def refusal(exc: psycopg.Error, *, schema: str, user: str, database: str, doing:
         return Refused(
             message,
             code="read_only",
-            hint="This is a standby, or the role or database is set to default_transaction_read_only. Use the primary, or a role that may write.",
+            hint="This is a standby, or the role or database is set to default_transaction_read_only. "
+            "Use the primary, or a role that may write.",
         )
     if sqlstate in ("42P01", "42883", "3F000", "42703"):
         return Refused(
             message,
             code="memory_damaged",
-            hint=f"The schema {schema} was changed by somebody else. Restore it from a backup; do not drop it: it holds the ledger.",
+            hint=f"The schema {schema} was changed by somebody else. Restore it from a backup; do not drop it: "
+            "it holds the ledger.",
         )
     if sqlstate == "53100":
         return Refused(message, code="disk_full", hint="Make room on the server, then run again.")
@@ -195,11 +196,12 @@ def refusal(exc: psycopg.Error, *, schema: str, user: str, database: str, doing:
 
 
 def _grants(schema: str, user: str, database: str) -> str:
+    there = f'IN SCHEMA "{schema}" TO "{user}"'
     return (
         f"The role {user} needs rights that an owner can give. To let it create Bascule's schema: "
-        f'GRANT CREATE ON DATABASE "{database}" TO "{user}". To let it use one that is there, make it a member of the owner '
-        f'(GRANT owner TO "{user}"), or GRANT USAGE ON SCHEMA "{schema}", SELECT, INSERT, UPDATE, DELETE ON ALL TABLES, USAGE ON ALL '
-        f'SEQUENCES and EXECUTE ON ALL FUNCTIONS IN SCHEMA "{schema}" TO "{user}".'
+        f'GRANT CREATE ON DATABASE "{database}" TO "{user}". To let it use one that is there, make it a member of the '
+        f'owner (GRANT owner TO "{user}"), or GRANT USAGE ON SCHEMA "{schema}" TO "{user}", '
+        f"GRANT ALL ON ALL TABLES {there}, GRANT ALL ON ALL SEQUENCES {there}, GRANT ALL ON ALL FUNCTIONS {there}."
     )
 
 

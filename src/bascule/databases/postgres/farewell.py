@@ -73,7 +73,8 @@ class Farewell:
         pid = worker["pid"]
         about = f"user {worker['user']}, application {worker['application']}, state {worker['state']}"
         return NeedsPerson(
-            f"The server process {pid} ({about}) of {self._whose} {why}. What it is doing is: {worker['query'] or 'not shown to us'}. "
+            f"The server process {pid} ({about}) of {self._whose} {why}. "
+            f"What it does: {worker['query'] or 'not shown to us'}. "
             "Until it is gone, what the database will look like is not known.",
             code="backend_remains",
             hint=f"Let somebody who may do so run: SELECT pg_terminate_backend({pid}); then run again.",

@@ -31,15 +31,6 @@ BEGIN
 END
 $keep$;
 
-CREATE OR REPLACE FUNCTION @schema@.write_facts(facts jsonb, about uuid) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $facts$
-BEGIN
-  INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, step, data, target)
-  SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step, f.data, about
-  FROM jsonb_to_recordset(facts) AS f (kind text, run_id text, migration text, direction text, step integer, data jsonb);
-END
-$facts$;
-
 -- What becomes true with the commit. Answers the milliseconds since the transaction began.
 -- `own_transaction`: the number of the transaction that `enter` was called in; NULL: as `enter` noted it.
 CREATE OR REPLACE FUNCTION @schema@.leave(work jsonb, script_text text, own_transaction text) RETURNS bigint
@@ -47,6 +38,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $leave$
 DECLARE
   spent constant bigint := extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000;
   of_migration constant text := work ->> 'migration';
+  entry jsonb;
 BEGIN
   IF coalesce(own_transaction, current_setting('bascule.transaction', true)) IS DISTINCT FROM pg_current_xact_id()::text THEN
     RAISE EXCEPTION 'the script ended the transaction it runs in' USING ERRCODE = 'ZB002',
@@ -67,37 +59,38 @@ BEGIN
     DELETE FROM @schema@.ledger WHERE name = work ->> 'remove';
   END IF;
   IF work ? 'entry' THEN
-    PERFORM @schema@.write_entry(work -> 'entry', script_text, spent);
+    entry := work -> 'entry';
+    IF entry ->> 'position' IS NULL THEN
+      INSERT INTO @schema@.ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how,
+        repeatable, script)
+      SELECT e.name, e.version, e.run_id, clock_timestamp(), coalesce(e.execution_ms, spent), e.exact_hash, e.semantic_hash,
+        e.parser, e.how, e.repeatable, script_text
+      FROM jsonb_to_record(entry) AS e (name text, version text, run_id text, execution_ms bigint, exact_hash text,
+        semantic_hash text, parser text, how text, repeatable boolean)
+      ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position, run_id = excluded.run_id,
+        applied_at = excluded.applied_at, execution_ms = excluded.execution_ms, exact_hash = excluded.exact_hash,
+        semantic_hash = excluded.semantic_hash, parser = excluded.parser, how = excluded.how,
+        repeatable = excluded.repeatable, script = excluded.script;
+    ELSE
+      -- One that is corrected keeps its position and time.
+      DELETE FROM @schema@.ledger WHERE name = entry ->> 'name';
+      INSERT INTO @schema@.ledger (name, version, position, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser,
+        how, repeatable, script)
+      SELECT e.name, e.version, e.position, e.run_id, e.applied_at, coalesce(e.execution_ms, spent), e.exact_hash,
+        e.semantic_hash, e.parser, e.how, e.repeatable, script_text
+      FROM jsonb_to_record(entry) AS e (name text, version text, position bigint, run_id text, applied_at timestamptz,
+        execution_ms bigint, exact_hash text, semantic_hash text, parser text, how text, repeatable boolean);
+    END IF;
   END IF;
   IF work ? 'facts' THEN
-    PERFORM @schema@.write_facts(work -> 'facts', NULL);
+    INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, step, data)
+    SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step, f.data
+    FROM jsonb_to_recordset(work -> 'facts')
+      AS f (kind text, run_id text, migration text, direction text, step integer, data jsonb);
   END IF;
   RETURN spent;
 END
 $leave$;
-
--- An entry with a position is one that is corrected and keeps position and time.
-CREATE OR REPLACE FUNCTION @schema@.write_entry(entry jsonb, script_text text, spent bigint) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $entry$
-BEGIN
-  IF entry ->> 'position' IS NOT NULL THEN
-    DELETE FROM @schema@.ledger WHERE name = entry ->> 'name';
-    INSERT INTO @schema@.ledger (name, version, position, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script)
-    SELECT e.name, e.version, e.position, e.run_id, e.applied_at, coalesce(e.execution_ms, spent), e.exact_hash, e.semantic_hash, e.parser, e.how, e.repeatable, script_text
-    FROM jsonb_to_record(entry) AS e (name text, version text, position bigint, run_id text, applied_at timestamptz, execution_ms bigint,
-      exact_hash text, semantic_hash text, parser text, how text, repeatable boolean);
-    RETURN;
-  END IF;
-  INSERT INTO @schema@.ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script)
-  SELECT e.name, e.version, e.run_id, clock_timestamp(), coalesce(e.execution_ms, spent), e.exact_hash, e.semantic_hash, e.parser, e.how, e.repeatable, script_text
-  FROM jsonb_to_record(entry) AS e (name text, version text, run_id text, execution_ms bigint,
-    exact_hash text, semantic_hash text, parser text, how text, repeatable boolean)
-  ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position, run_id = excluded.run_id,
-    applied_at = excluded.applied_at, execution_ms = excluded.execution_ms, exact_hash = excluded.exact_hash,
-    semantic_hash = excluded.semantic_hash, parser = excluded.parser, how = excluded.how, repeatable = excluded.repeatable,
-    script = excluded.script;
-END
-$entry$;
 
 -- Facts beside a change. `durable`: they survive a power loss once this has been committed.
 CREATE OR REPLACE FUNCTION @schema@.append(facts jsonb, durable boolean, about uuid) RETURNS void
@@ -108,7 +101,9 @@ BEGIN
   ELSIF current_setting('synchronous_commit') = 'off' THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
-  PERFORM @schema@.write_facts(facts, about);
+  INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, step, data, target)
+  SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step, f.data, about
+  FROM jsonb_to_recordset(facts) AS f (kind text, run_id text, migration text, direction text, step integer, data jsonb);
 END
 $append$;
 

@@ -44,8 +44,8 @@ class Work:
     """A statement, or a message of several, under way on the main connection."""
 
     __slots__ = (
-        "blockers",
         "asked_at",
+        "blockers",
         "connection",
         "lock_wait",
         "next_look",
@@ -149,7 +149,7 @@ class Keeper:
         try:
             while not self._stopped.wait(self._pause()):
                 self._turn()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a thread has nobody to raise to
             # Without heartbeats the lease runs out; whoever asks is told that it has.
             self._lost = True
             _LOG.exception("The thread that renews the lease ended.")
@@ -218,7 +218,7 @@ class Keeper:
                 return
             try:
                 work.watch(told)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is somebody else's code
                 # Whoever only looks on must not be able to end a migration.
                 work.watch = None
                 _LOG.exception("A listener for progress failed; it is not called again for this statement.")

@@ -4,7 +4,6 @@ a lock.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from functools import cache
@@ -12,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.message import identifier, literal
-from bascule.databases.postgres.wire import FATAL_ERROR, exchange
+from bascule.databases.postgres.wire import FATAL_ERROR, IDLE, exchange
 from bascule.errors import LockNotAvailable, Refused
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg.pq.abc import PGresult
+
+    from bascule.databases.postgres.connections import Connections
+    from bascule.databases.postgres.session import Session
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -29,6 +31,16 @@ PATIENCE: Final = 30.0
 """Seconds to wait for another process that is just making the same."""
 
 _HERE = Path(__file__).parent
+_LOCK: Final = 7025
+"""Any number: it keeps our advisory lock apart from those of others over the same name."""
+_LOOK: Final = """DO $look$ BEGIN
+IF EXISTS (
+  SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE n.nspname = {schema} AND c.relname = 'meta' AND c.relkind = 'r'
+) THEN
+  PERFORM pg_catalog.set_config('bascule.meta', (SELECT pg_catalog.to_jsonb(m)::text FROM {own}.meta AS m), true);
+END IF;
+END $look$"""
 _PREPARE = "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; SET LOCAL client_min_messages = warning;"
 
 # Functions are for everybody as they are made, and an administrator's default privileges may give more away.
@@ -38,10 +50,11 @@ DECLARE
   given record;
 BEGIN
   FOR given IN
-    SELECT DISTINCT what, quote_ident(n.nspname) || '.' || name AS name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS whom
+    SELECT DISTINCT what, quote_ident(n.nspname) || '.' || name AS name,
+      CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS whom
     FROM (
-      SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what, relnamespace AS space, quote_ident(relname) AS name,
-        relacl AS acl, relowner AS owner
+      SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what, relnamespace AS space,
+        quote_ident(relname) AS name, relacl AS acl, relowner AS owner
       FROM pg_class WHERE relkind IN ('r', 'S')
       UNION ALL
       SELECT 'FUNCTION', pronamespace, quote_ident(proname) || '(' || pg_get_function_identity_arguments(oid) || ')',
@@ -62,6 +75,8 @@ $owner$;
 @cache
 def code() -> str:
     """Tells apart versions of the functions: SHA-256, in hex, of their texts."""
+    import hashlib
+
     from bascule.databases.postgres.catalog import shape_sql
 
     return hashlib.sha256((shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
@@ -72,13 +87,7 @@ def look_sql(schema: str) -> str:
     the message or transaction; nothing where the schema or its tables are not there. Reads no table that may be
     missing, so it raises no error.
     """
-    own = identifier(schema)
-    return (
-        "DO $look$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        f"WHERE n.nspname = {literal(schema)} AND c.relname = 'meta' AND c.relkind = 'r') THEN "
-        f"PERFORM pg_catalog.set_config('bascule.meta', (SELECT pg_catalog.to_jsonb(m)::text FROM {own}.meta m), true); "
-        "END IF; END $look$"
-    )
+    return _LOOK.format(schema=literal(schema), own=identifier(schema))
 
 
 def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
@@ -93,41 +102,58 @@ def refuse_newer(meta: dict[str, Any], schema: str) -> None:
     """Raises `Refused` (code ``newer_ledger``) when a later Bascule made the tables."""
     if meta["layout"] > LAYOUT:
         raise Refused(
-            f"The schema {schema} was written by a newer Bascule (layout {meta['layout']}, this one knows up to {LAYOUT}).",
+            f"The schema {schema} was written by a newer Bascule "
+            f"(layout {meta['layout']}, this one knows up to {LAYOUT}).",
             code="newer_ledger",
             hint="Use that newer version here as well.",
         )
 
 
-def install(connection: Connection, schema: str) -> None:
-    """Make or bring up to date. The transaction-scoped advisory lock is tried, never waited for: whoever waits inside
-    it holds up every CREATE INDEX CONCURRENTLY of the database, and would be waited for by it.
+def prepare(connections: Connections) -> None:
+    """Make what is not there, bring up to date what is old. Sends nothing where everything is right.
 
     Raises:
-        Refused: ``newer_ledger``.
+        Refused: ``newer_ledger``, ``no_rights``, ``read_only``.
         LockNotAvailable: another process was at it all the time.
-        psycopg.Error: the server refused.
     """
+    if not is_current(connections.main().meta, connections.schema):
+        connections.read(lambda session: _install(session, connections.schema), f"make its schema {connections.schema}")
+
+
+def _install(session: Session, schema: str) -> None:
+    import psycopg
+
+    if session.standby:
+        raise Refused(
+            "The server that answers is a standby, which cannot be written.",
+            code="read_only",
+            hint="Use the address of the primary.",
+        )
     until = time.monotonic() + PATIENCE
-    while not _try_install(connection, schema):
-        if time.monotonic() > until:
-            raise LockNotAvailable(
-                f"Another process has been making the schema {schema} for {PATIENCE:g} s.",
-                code="prepare_busy",
-                hint="Look in pg_stat_activity for who is, then run again.",
-            )
-        time.sleep(0.02 + random.random() * 0.08)
+    try:
+        while not _try_install(session.connection, schema):
+            if time.monotonic() > until:
+                raise LockNotAvailable(
+                    f"Another process has been making the schema {schema} for {PATIENCE:g} s.",
+                    code="prepare_busy",
+                    hint="Look in pg_stat_activity for who is, then run again.",
+                )
+            time.sleep(0.02 + random.random() * 0.08)
+    except psycopg.errors.InsufficientPrivilege:
+        # Functions of another owner that differ in their bodies alone do as well.
+        if session.meta is None or session.meta["layout"] != LAYOUT:
+            raise
+    session.look_again()
 
 
 def _try_install(connection: Connection, schema: str) -> bool:
+    """In one transaction under an advisory lock that is tried, never waited for: whoever waits inside a transaction
+    holds up every CREATE INDEX CONCURRENTLY of the database, and would be waited for by it.
+    """
+    lock = f"SELECT pg_try_advisory_xact_lock(hashtextextended({literal(schema)}, {_LOCK}))"
+    look = f"{look_sql(schema)}; SELECT current_setting('bascule.meta', true)"
     try:
-        answer = _checked(
-            exchange(
-                connection,
-                f"BEGIN; SET LOCAL search_path = pg_catalog; SELECT pg_try_advisory_xact_lock(hashtextextended({literal(schema)}, 7025)); "
-                f"{look_sql(schema)}; SELECT current_setting('bascule.meta', true)".encode(),
-            )
-        )
+        answer = _checked(exchange(connection, f"BEGIN; SET LOCAL search_path = pg_catalog; {lock}; {look}".encode()))
         if answer[2].get_value(0, 0) != b"t":
             return False
         # Asked with the lock held: the process before us may have made everything.
@@ -137,7 +163,7 @@ def _try_install(connection: Connection, schema: str) -> bool:
         _checked(exchange(connection, b"COMMIT"))
         return True
     finally:
-        if not connection.closed and connection.pgconn.transaction_status != 0:
+        if not connection.closed and connection.pgconn.transaction_status != IDLE:
             exchange(connection, b"ROLLBACK")
 
 
@@ -154,9 +180,9 @@ def make_sql(schema: str) -> str:
 
 
 def _script(meta: dict[str, Any] | None, schema: str) -> str:
-    own = identifier(schema)
     from bascule.databases.postgres.catalog import shape_sql
 
+    own = identifier(schema)
     parts = [_PREPARE]
     if meta is None:
         # CREATE SCHEMA IF NOT EXISTS asks for the right to create one even where it is there.

@@ -16,6 +16,9 @@ from bascule.domain.history import Holder
 from bascule.errors import BasculeError
 
 if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
     from bascule.databases.postgres.session import Session
 
 CONTENDED: Final = 1.0
@@ -57,7 +60,8 @@ def try_acquire(
     psycopg.Error.
     """
     sql = settled(
-        f"SELECT {schema}.acquire({literal(owner)},{literal(run)},'{ttl} seconds',{literal(tag)},{str(session.pooled).lower()})"
+        f"SELECT {schema}.acquire({literal(owner)}, {literal(run)}, '{ttl} seconds', {literal(tag)}, "
+        f"{str(session.pooled).lower()})"
     )
     farewell: Farewell | None = None
     contended_until: float | None = None
@@ -80,6 +84,16 @@ def try_acquire(
         time.sleep(0.01)
 
 
+def read_holder(connection: Connection, schema: str) -> Holder | None:
+    """Who holds it now; None when nobody does, or whoever did is surely gone. Raises psycopg.Error."""
+    rows = ask(
+        connection,
+        f"SELECT {schema}.holder_words(l) FROM {schema}.lease AS l WHERE name = 'target' AND owner IS NOT NULL "
+        f"AND expires_at > pg_catalog.clock_timestamp() AND NOT {schema}.is_orphaned(l)",
+    )
+    return holder_of(json.loads(rows[0][0] or "{}")) if rows else None
+
+
 def holder_of(words: Mapping[str, Any]) -> Holder:
     """From what the function `holder_words` answers."""
     return Holder(
@@ -92,16 +106,16 @@ def holder_of(words: Mapping[str, Any]) -> Holder:
     )
 
 
-def give_back(session: Session, keeper: Keeper, *, schema: str, token: int) -> None:
-    """Write that the lease is free. Where the main connection is lost, its server process may still be at work: the
-    lease then ends without being free, and the next one sees to that process first.
+def give_back(session: Session | None, keeper: Keeper, *, schema: str, token: int) -> None:
+    """Write that the lease is free, on the main session; without one, which is when a server process of ours may still
+    be at work, that it has run out, so that the next one sees to that process first.
     """
     import psycopg
 
-    clean = not session.broken and not session.connection.broken and not session.connection.closed
+    clean = session is not None and session.connection.pgconn.transaction_status == IDLE
     sql = settled(f"SELECT {schema}.release({token}, {str(clean).lower()})")
     try:
-        if clean and session.connection.pgconn.transaction_status == IDLE:
+        if session is not None and clean:
             ask(session.connection, sql, seconds=5.0)
         else:
             keeper.ask(sql)

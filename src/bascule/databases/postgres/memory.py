@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bascule.databases.postgres.message import facts_json, literal, to_json
 from bascule.databases.postgres.wire import settled
@@ -28,8 +28,8 @@ def read_ledger(connection: Connection, schema: str) -> list[LedgerEntry]:
     psycopg.Error.
     """
     rows = connection.execute(
-        f"SELECT name, version, position, run_id, applied_at {_AT}, execution_ms, exact_hash, semantic_hash, parser, how, repeatable "
-        f"FROM {schema}.ledger ORDER BY position"
+        f"SELECT name, version, position, run_id, applied_at {_AT}, execution_ms, exact_hash, semantic_hash, parser, "
+        f"how, repeatable FROM {schema}.ledger ORDER BY position"
     ).fetchall()
     utc = UTC
     return [
@@ -77,27 +77,26 @@ def read_before(connection: Connection, schema: str, migration: str) -> Snapshot
     return snapshot(row[0])
 
 
-def read_journal(
-    connection: Connection,
-    schema: str,
-    *,
-    about: str | None,
-    migration: str | None,
-    run_id: str | None,
-    limit: int | None,
-    kinds: Sequence[str],
-) -> list[Fact]:
-    """Facts, oldest first; with `limit` the newest that many. `about`: identity of another database, None for this
-    one.
-    """
+class Wanted(NamedTuple):
+    """Which facts of the journal."""
+
+    migration: str | None = None
+    run_id: str | None = None
+    limit: int | None = None
+    """The newest that many."""
+    kinds: Sequence[str] = ()
+
+
+def read_journal(connection: Connection, schema: str, wanted: Wanted, *, about: str | None) -> list[Fact]:
+    """Facts, oldest first. `about`: identity of another database, None for this one."""
     conditions = ["target IS NULL" if about is None else f"target = {literal(about)}::uuid"]
-    if migration is not None:
-        conditions.append(f"migration = {literal(migration)}")
-    if run_id is not None:
-        conditions.append(f"run_id = {literal(run_id)}")
-    if kinds:
-        conditions.append(f"kind IN ({','.join(map(literal, kinds))})")
-    most = "" if limit is None else f" LIMIT {int(limit)}"
+    if wanted.migration is not None:
+        conditions.append(f"migration = {literal(wanted.migration)}")
+    if wanted.run_id is not None:
+        conditions.append(f"run_id = {literal(wanted.run_id)}")
+    if wanted.kinds:
+        conditions.append(f"kind IN ({','.join(map(literal, wanted.kinds))})")
+    most = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
     rows = connection.execute(
         f"SELECT number, at {_AT}, kind, run_id, migration, direction, step, data::text FROM {schema}.journal "
         f"WHERE {' AND '.join(conditions)} ORDER BY number DESC{most}"
@@ -119,6 +118,5 @@ def read_journal(
 
 def append_sql(schema: str, facts: Sequence[Fact], *, durable: bool, about: str | None) -> str:
     """A message that writes facts."""
-    return settled(
-        f"SELECT {schema}.append({literal(to_json(facts_json(facts)))}::jsonb,{str(durable).lower()},{literal(about)}::uuid)"
-    )
+    words = literal(to_json(facts_json(facts)))
+    return settled(f"SELECT {schema}.append({words}::jsonb, {str(durable).lower()}, {literal(about)}::uuid)")

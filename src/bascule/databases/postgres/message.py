@@ -102,7 +102,7 @@ class Message:
 
 
 class Names:
-    """What a target puts into every message: its schema's functions, limits, and what puts the session back in order."""
+    """What a target puts into every message: its functions, limits, and what puts the session back in order."""
 
     __slots__ = ("_enter", "_keep", "_leave", "_limits", "_path", "tag", "tail")
 

@@ -16,7 +16,6 @@ from bascule.databases.postgres.message import (
     Names,
     check_characters,
     check_texts,
-    identifier,
     leaves_traces,
     modes_of,
     needs_pieces,
@@ -43,11 +42,11 @@ class Performer:
     """Performs on one session, under one lease."""
 
     def __init__(self, session: Session, *, schema: str, tag: str, limits: Limits) -> None:
-        """`schema` as the user wrote it. Cheap to make anew for each session."""
+        """`schema` is quoted. Cheap to make anew for each session."""
         self.session = session
         self._limits = limits
         self.names = Names(
-            schema=identifier(schema),
+            schema=schema,
             tag=tag,
             limits=(
                 f"{_ms(limits.lock_timeout)}ms",
@@ -112,10 +111,13 @@ class Performer:
     ) -> Performed:
         """The statement alone in its message, under a comment that tells whose it is. Raises `WorkFailed`."""
         check_characters(statement, 0)
+        if keeper.is_lost():
+            raise WorkFailed("fence", "the lease is no longer ours")
         if self.session.pooled and settings:
             raise WorkFailed(
                 "error",
-                f"the statement relies on settings made before it ({settings[0]}), which do not hold behind a pooler outside a transaction",
+                f"the statement relies on settings made before it ({settings[0]}), which do not hold outside a "
+                "transaction behind a pooler",
                 hint="Name a connection past the pooler (MIGRATION_DIRECT_URL).",
             )
         job = Job(run_id=run_id, migration="", direction="", statements=(statement,))
@@ -159,7 +161,7 @@ class Performer:
     # ---------------------------------------------------------------------------------------------------
 
     def _in_pieces(self, job: Job, token: int, keeper: Keeper, facts: bool, watch: Watch | None) -> Performed:
-        """Statement by statement: what is too large for one message, or changes how the server reads the rest of one."""
+        """Statement by statement: what is too large for one message, or changes how the rest of one is read."""
         first = modes_of(job)
         number = self._open(job, token, keeper, watch, first)
         rows = [-1] * len(first)
@@ -262,7 +264,7 @@ class Performer:
         except psycopg.Error as exc:
             self.session.close()
             raise driver_failed(exc) from exc
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, the server has to be stopped first
             self._broken_off(results, exc, job, keeper, work, message)
         finally:
             keeper.end()

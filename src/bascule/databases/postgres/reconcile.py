@@ -19,16 +19,26 @@ _LEFTOVER: Final = r"_cc(new|old)\d*$"
 # takes. A role without rights on the other's session sees its number there but not what it is at, and takes the
 # table's lock for it.
 _AT_WORK: Final = """(
- EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p WHERE p.pid <> pg_catalog.pg_backend_pid()
-   AND p.datname = pg_catalog.current_database() AND (p.index_relid = i.indexrelid OR (p.relid = i.indrelid AND coalesce(p.index_relid, 0) = 0)
-     OR (p.relid IS NULL AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = p.pid AND l.relation = i.indrelid
-       AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted))))
- OR EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.relation = i.indexrelid AND l.pid <> pg_catalog.pg_backend_pid()
+ EXISTS (
+  SELECT FROM pg_catalog.pg_stat_progress_create_index AS p
+  WHERE p.pid <> pg_catalog.pg_backend_pid() AND p.datname = pg_catalog.current_database() AND (
+   p.index_relid = i.indexrelid
+   OR (p.relid = i.indrelid AND coalesce(p.index_relid, 0) = 0)
+   OR (p.relid IS NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_locks AS l
+    WHERE l.pid = p.pid AND l.relation = i.indrelid AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted))))
+ OR EXISTS (
+  SELECT FROM pg_catalog.pg_locks AS l
+  WHERE l.relation = i.indexrelid AND l.pid <> pg_catalog.pg_backend_pid()
    AND l.mode IN ('ShareUpdateExclusiveLock', 'AccessExclusiveLock')
    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())))"""
-_INDEX: Final = f"""SELECT i.indexrelid, n.nspname, c.relname, i.indisvalid AND i.indisready AND i.indislive, {_AT_WORK},
- EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid), i.indrelid::pg_catalog.regclass::text
-FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+_INDEX: Final = f"""SELECT
+ i.indexrelid, n.nspname, c.relname, i.indisvalid AND i.indisready AND i.indislive, {_AT_WORK},
+ EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.indexrelid),
+ i.indrelid::pg_catalog.regclass::text
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 """
 
 
@@ -188,10 +198,10 @@ def _named(what: str, sql: str, *, made: bool) -> Callable[[Ask, Effect], Observ
 def _add_enum_value(ask: Ask, effect: Effect) -> Observation:
     name = literal(_full(effect.schema, effect.name))
     rows = ask(
-        f"SELECT pg_catalog.to_regtype({name}), EXISTS (SELECT FROM pg_catalog.pg_enum WHERE enumtypid = pg_catalog.to_regtype({name}) "
-        f"AND enumlabel = {literal(effect.value)})"
+        "SELECT FROM pg_catalog.pg_enum "
+        f"WHERE enumtypid = pg_catalog.to_regtype({name}) AND enumlabel = {literal(effect.value)}"
     )
-    there = rows[0][1] == "t"
+    there = bool(rows)
     return Observation(
         state="complete" if there else "absent", words=_there("value", f"{effect.value} of {effect.name}", there)
     )
@@ -205,7 +215,10 @@ def _unknown(ask: Ask, effect: Effect) -> Observation:
     return Observation(state="undecidable", words="nothing in the catalog tells whether it was done")
 
 
-_OWN_SUBSCRIPTIONS: Final = "pg_catalog.pg_subscription WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND subname"
+_OWN_SUBSCRIPTIONS: Final = (
+    "pg_catalog.pg_subscription WHERE subdbid = "
+    "(SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND subname"
+)
 _LOOKS: Final[Mapping[str, Callable[[Ask, Effect], Observation]]] = {
     "create_index": _create_index,
     "drop_index": _drop_index,
@@ -227,8 +240,8 @@ def _index(ask: Ask, effect: Effect) -> _Index | None:
     """The index by its name, in its table's schema; where the table is gone, in its own."""
     table = _regclass(effect.table_schema or effect.schema, effect.table) if effect.table else "NULL"
     rows = ask(
-        f"{_INDEX} WHERE c.relname = {literal(effect.name)} AND CASE WHEN {table} IS NOT NULL THEN i.indrelid = {table} "
-        f"ELSE i.indexrelid = {_regclass(effect.schema, effect.name)} END"
+        f"{_INDEX} WHERE c.relname = {literal(effect.name)} AND CASE WHEN {table} IS NOT NULL "
+        f"THEN i.indrelid = {table} ELSE i.indexrelid = {_regclass(effect.schema, effect.name)} END"
     )
     return _Index(rows[0]) if rows else None
 

@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 CHECK_MILLISECONDS: Final = "1000"
 """How often a server process that is at work looks whether its client is still there."""
 
+# Behind a pooler the server process is another one than that whose number was given at login, and a setting made for
+# the session would stay with whoever gets it next.
+_LOOK: Final = """SELECT
+  pg_catalog.pg_backend_pid(),
+  (SELECT pg_catalog.to_json(backend_start) #>> '{{}}'
+    FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())),
+  pg_catalog.current_database(),
+  current_user,
+  pg_catalog.current_setting('server_version_num'),
+  pg_catalog.pg_is_in_recovery(),
+  pg_catalog.current_setting('bascule.meta', true),
+  CASE WHEN pg_catalog.version() ~ 'linux' THEN
+    CASE WHEN pg_catalog.pg_backend_pid() = {pid}
+      THEN pg_catalog.set_config('client_connection_check_interval', {check}, false) ELSE '' END END,
+  CASE WHEN pg_catalog.pg_backend_pid() = {pid} AND {path}::text IS NOT NULL
+    THEN pg_catalog.set_config('search_path', {path}, false) END"""
 _CLEAN = ("RESET SESSION AUTHORIZATION;", "RESET ROLE;", "RESET ALL;")
 _CLEAR_TRACES = "".join((*CLEAR_TRACES, "DEALLOCATE ALL;")).encode()
 _MOST_NOTICES = 1000
@@ -28,14 +44,14 @@ _MOST_NOTICES = 1000
 class Session:
     """A connection, the server process at its other end, and what the target said about itself when it was opened."""
 
-    def __init__(self, door: Door, *, schema: str, search_path: str | None, patience: float | None = None) -> None:
+    def __init__(self, door: Door, *, schema: str, search_path: str | None, patience: float) -> None:
         """Connect and look, in one message. Raises `TargetUnreachable`, and psycopg.Error when the server refuses to
         answer.
         """
         self._schema = schema
         self._door = door
         self.search_path = search_path
-        self.connection: Connection = door.open() if patience is None else door.open(patience=patience)
+        self.connection: Connection = door.open(patience=patience)
         self.notices: list[str] = []
         self.traces_of: tuple[str, str] | None = None
         """The script that may have left in this session what RESET ALL does not clear."""
@@ -57,19 +73,9 @@ class Session:
 
     def _look(self, search_path: str | None) -> None:
         pid = self.connection.info.backend_pid
-        # Behind a pooler the server process is another one than that whose number was given at login, and a setting
-        # made for the session would stay with whoever gets it next.
-        direct = f"pg_catalog.pg_backend_pid() = {pid}"
-        path = literal(search_path)
+        look = _LOOK.format(pid=pid, path=literal(search_path), check=literal(CHECK_MILLISECONDS))
         number, start, database, user, version, standby, meta, can_check, wanted_path = ask(
-            self.connection,
-            f"{look_sql(self._schema)}; SELECT pg_catalog.pg_backend_pid(), (SELECT pg_catalog.to_json(backend_start) #>> '{{}}' "
-            "FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())), pg_catalog.current_database(), current_user, "
-            "pg_catalog.current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), "
-            "pg_catalog.current_setting('bascule.meta', true), "
-            f"CASE WHEN pg_catalog.version() ~ 'linux' THEN CASE WHEN {direct} "
-            f"THEN pg_catalog.set_config('client_connection_check_interval', '{CHECK_MILLISECONDS}', false) ELSE '' END END, "
-            f"CASE WHEN {direct} AND {path}::text IS NOT NULL THEN pg_catalog.set_config('search_path', {path}, false) END",
+            self.connection, f"{look_sql(self._schema)}; {look}"
         )[0]
         self.pid = int(number or 0)
         self.start = start or ""
@@ -90,6 +96,17 @@ class Session:
             again.append(f"pg_catalog.set_config('search_path',{literal(wanted_path)},false)")
         self.tail: Sequence[str] = (*_CLEAN, f"SELECT {','.join(again)};") if again else _CLEAN
         """Statements that put session settings back to what they were when this connection was opened."""
+
+    def local_path(self) -> str:
+        """A statement that sets the search path for a transaction, where it cannot be the session's; else empty."""
+        if self.search_path is None or not self.pooled:
+            return ""
+        return f"SELECT pg_catalog.set_config('search_path', {literal(self.search_path)}, true);"
+
+    def ask(self, sql: str) -> list[tuple[str | None, ...]]:
+        """Rows of a statement as text, names in it looked for where a script's are. Raises psycopg.Error."""
+        path = self.local_path()
+        return ask(self.connection, f"BEGIN;{path}{sql};COMMIT" if path else sql)
 
     def info(self) -> TargetInfo:
         """Who answers."""

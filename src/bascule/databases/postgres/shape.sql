@@ -169,46 +169,34 @@ SET enable_mergejoin = off
 SET jit = off
 AS $shape$
 DECLARE
-  -- Catalogs by their fixed oids.
-  of_relation constant oid := 1259;
-  of_type constant oid := 1247;
-  of_routine constant oid := 1255;
-  of_constraint constant oid := 2606;
-  of_default constant oid := 2604;
-  of_trigger constant oid := 2620;
-  of_rule constant oid := 2618;
-  of_policy constant oid := 3256;
-  of_statistics constant oid := 3381;
-  of_publication constant oid := 6106;
-  of_extension constant oid := 3079;
-  of_schema constant oid := 2615;
-  toast_schema constant oid := 99;
-  own_schema constant oid := to_regnamespace($own$@schema@$own$);
-  whole constant boolean := coalesce((touch ->> 'everything')::boolean, false);
-  named constant jsonb := touch -> 'objects';
+  own_schema oid := to_regnamespace($own$@schema@$own$);
+  whole boolean := coalesce((touch ->> 'everything')::boolean, false);
+  named jsonb := touch -> 'objects';
+  others boolean := whole;
   -- Which objects are looked at.
-  seed_classes oid[] := '{}'; seed_ids oid[] := '{}'; seed_parts int[]; named_ids oid[] := '{}'; named_index_ids oid[]; member_ids oid[] := '{}';
-  ids oid[]; more_classes oid[]; more_ids oid[]; more_parts int[]; reached_ids oid[]; schema_ids oid[]; extension_ids oid[];
-  relation_ids oid[]; table_ids oid[]; sequence_ids oid[]; guest_ids oid[]; routine_ids oid[]; type_ids oid[];
+  seed_classes oid[]; seed_ids oid[]; seed_parts int[]; more_classes oid[]; more_ids oid[]; more_parts int[];
+  named_ids oid[]; named_index_ids oid[]; members text[];
+  reached_classes oid[]; reached_ids oid[]; reached_parts int[];
+  relation_ids oid[]; table_ids oid[]; sequence_ids oid[]; column_table_ids oid[]; column_keys text[]; default_ids oid[];
   constraint_ids oid[]; index_ids oid[]; trigger_ids oid[]; rule_ids oid[]; policy_ids oid[]; statistics_ids oid[];
-  publication_ids oid[]; default_ids oid[]; column_table_ids oid[]; column_keys text[];
-  others boolean := whole OR coalesce(named @> '[{"kind": "other"}]', false);
-  has_others boolean; has_specials boolean; has_parents boolean;
+  publication_ids oid[]; routine_ids oid[]; type_ids oid[]; schema_ids oid[]; extension_ids oid[];
+  has_more boolean; has_specials boolean; has_parents boolean;
+  -- Tables of which only items are looked at: they own what was found among columns, constraints, indexes, or anything else.
+  column_guests oid[]; constraint_guests oid[]; index_guests oid[]; strangers oid[]; guest_ids oid[];
   -- What they look like, by oid (as text).
-  notes jsonb; bases jsonb; specials jsonb; columns_of jsonb; defaults_of jsonb; constraints_of jsonb; indexes_of jsonb; triggers_of jsonb; rules_of jsonb;
+  notes jsonb; specials jsonb; columns_of jsonb; defaults_of jsonb; constraints_of jsonb; indexes_of jsonb; triggers_of jsonb; rules_of jsonb;
   policies_of jsonb; statistics_of jsonb; publications_of jsonb; parents_of jsonb; parameters_of jsonb;
-  strangers oid[]; added jsonb;
-  objects jsonb := '{}';
+  added jsonb; objects jsonb := '{}';
 BEGIN
   -- 1. The objects named.
   IF whole THEN
     schema_ids := ARRAY(SELECT oid FROM pg_namespace
       WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND oid IS DISTINCT FROM own_schema
-        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_schema AND d.objid = pg_namespace.oid AND d.deptype = 'e'));
+        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = pg_namespace.oid AND d.deptype = 'e'));
     extension_ids := ARRAY(SELECT oid FROM pg_extension);
     relation_ids := ARRAY(SELECT c.oid FROM pg_class AS c
       WHERE c.relnamespace = ANY (schema_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
-        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_relation AND d.objid = c.oid AND d.deptype = 'e'));
+        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'));
     constraint_ids := ARRAY(SELECT oid FROM pg_constraint WHERE conrelid = ANY (relation_ids));
     index_ids := ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = ANY (relation_ids));
     trigger_ids := ARRAY(SELECT oid FROM pg_trigger WHERE tgrelid = ANY (relation_ids) AND NOT tgisinternal);
@@ -217,112 +205,115 @@ BEGIN
     statistics_ids := ARRAY(SELECT oid FROM pg_statistic_ext WHERE stxrelid = ANY (relation_ids));
     publication_ids := ARRAY(SELECT oid FROM pg_publication_rel WHERE prrelid = ANY (relation_ids));
     routine_ids := ARRAY(SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = ANY (schema_ids)
-      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_routine AND d.objid = p.oid AND d.deptype = 'e'));
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'));
     type_ids := ARRAY(SELECT t.oid FROM pg_type AS t WHERE t.typnamespace = ANY (schema_ids)
-      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_type AND d.objid = t.oid AND d.deptype = 'e'));
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'));
+    has_more := true;
     SELECT jsonb_object_agg(classoid || '/' || objoid || '/' || objsubid, description) INTO notes
-    FROM pg_description WHERE objoid >= 16384 OR classoid = of_schema;
+    FROM pg_description WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass;
   ELSE
-    IF named @> '[{"kind": "relation"}]' THEN
-      SELECT array_agg(c.oid), array_agg(of_relation), array_agg(c.oid) FILTER (WHERE c.relkind IN ('i', 'I')),
-        array_agg(c.reltype) FILTER (WHERE c.relkind = 'c')
-      INTO ids, more_classes, named_index_ids, type_ids
-      FROM jsonb_array_elements(named) AS w (object)
-      JOIN pg_namespace AS n ON n.nspname = ANY (CASE WHEN w.object ->> 'schema' IS NULL THEN path ELSE ARRAY[(w.object ->> 'schema')::name] END)
-      JOIN pg_class AS c ON c.relname = (w.object ->> 'name')::name AND c.relnamespace = n.oid
-      WHERE w.object ->> 'kind' = 'relation' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema
-        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_relation AND d.objid = c.oid AND d.deptype = 'e');
-      IF ids IS NOT NULL THEN
-        seed_ids := ids;
-        seed_classes := more_classes;
-      END IF;
-      IF named_index_ids IS NOT NULL THEN
-        -- What is done to the index of a constraint is done to the constraint.
-        ids := ARRAY(SELECT d.refobjid FROM pg_depend AS d
-          WHERE d.classid = of_relation AND d.objid = ANY (named_index_ids) AND d.refclassid = of_constraint AND d.deptype = 'i');
-        seed_ids := seed_ids || ids;
-        seed_classes := seed_classes || array_fill(of_constraint, ARRAY[cardinality(ids)]);
-      END IF;
-      IF type_ids IS NOT NULL THEN
-        seed_ids := seed_ids || type_ids;
-        seed_classes := seed_classes || array_fill(of_type, ARRAY[cardinality(type_ids)]);
-        type_ids := NULL;
-      END IF;
-    END IF;
-    IF named @> '[{"kind": "routine"}]' THEN
-      ids := ARRAY(SELECT p.oid FROM jsonb_array_elements(named) AS w (object)
+    SELECT
+      array_agg(CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END::oid),
+      array_agg(CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END),
+      array_agg(c.oid) FILTER (WHERE c.relkind IN ('i', 'I'))
+    INTO seed_classes, seed_ids, named_index_ids
+    FROM jsonb_array_elements(named) AS w (object)
+    JOIN pg_namespace AS n ON n.nspname = ANY (CASE WHEN w.object ->> 'schema' IS NULL THEN path ELSE ARRAY[(w.object ->> 'schema')::name] END)
+    JOIN pg_class AS c ON c.relname = (w.object ->> 'name')::name AND c.relnamespace = n.oid
+    WHERE w.object ->> 'kind' = 'relation' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema;
+    IF named @? '$[*].kind ? (@ != "relation")' THEN
+      SELECT array_agg(class), array_agg(id) INTO more_classes, more_ids
+      FROM (
+        SELECT 'pg_proc'::regclass::oid AS class, p.oid AS id
+        FROM jsonb_array_elements(named) AS w (object)
         JOIN pg_namespace AS n ON n.nspname = ANY (CASE WHEN w.object ->> 'schema' IS NULL THEN path ELSE ARRAY[(w.object ->> 'schema')::name] END)
         JOIN pg_proc AS p ON p.proname = (w.object ->> 'name')::name AND p.pronamespace = n.oid
         WHERE w.object ->> 'kind' = 'routine' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema
-          AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_routine AND d.objid = p.oid AND d.deptype = 'e'));
-      seed_ids := seed_ids || ids;
-      seed_classes := seed_classes || array_fill(of_routine, ARRAY[cardinality(ids)]);
-    END IF;
-    IF named @> '[{"kind": "type"}]' THEN
-      ids := ARRAY(SELECT t.oid FROM jsonb_array_elements(named) AS w (object)
+        UNION ALL
+        SELECT 'pg_type'::regclass, t.oid
+        FROM jsonb_array_elements(named) AS w (object)
         JOIN pg_namespace AS n ON n.nspname = ANY (CASE WHEN w.object ->> 'schema' IS NULL THEN path ELSE ARRAY[(w.object ->> 'schema')::name] END)
         JOIN pg_type AS t ON t.typname = (w.object ->> 'name')::name AND t.typnamespace = n.oid
         WHERE w.object ->> 'kind' = 'type' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema
-          AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_type AND d.objid = t.oid AND d.deptype = 'e'));
-      seed_ids := seed_ids || ids;
-      seed_classes := seed_classes || array_fill(of_type, ARRAY[cardinality(ids)]);
+        UNION ALL
+        SELECT 'pg_extension'::regclass, e.oid
+        FROM jsonb_array_elements(named) AS w (object) JOIN pg_extension AS e ON e.extname = (w.object ->> 'name')::name
+        WHERE w.object ->> 'kind' = 'extension'
+      ) AS seeds;
+      seed_classes := seed_classes || more_classes;
+      seed_ids := seed_ids || more_ids;
+      SELECT array_agg(n.oid) INTO schema_ids
+      FROM jsonb_array_elements(named) AS w (object) JOIN pg_namespace AS n ON n.nspname = (w.object ->> 'name')::name
+      WHERE w.object ->> 'kind' = 'schema' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema;
+      SELECT array_agg(DISTINCT e.oid), array_agg(d.classid || '/' || d.objid) INTO extension_ids, members
+      FROM jsonb_array_elements(named) AS w (object)
+      JOIN pg_extension AS e ON e.extname = (w.object ->> 'name')::name
+      LEFT JOIN pg_depend AS d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+      WHERE w.object ->> 'kind' = 'extension';
+      others := named @> '[{"kind": "other"}]';
     END IF;
-    IF named @> '[{"kind": "extension"}]' THEN
-      extension_ids := ARRAY(SELECT e.oid FROM jsonb_array_elements(named) AS w (object)
-        JOIN pg_extension AS e ON e.extname = (w.object ->> 'name')::name WHERE w.object ->> 'kind' = 'extension');
-      member_ids := ARRAY(SELECT objid FROM pg_depend WHERE refclassid = of_extension AND refobjid = ANY (extension_ids) AND deptype = 'e');
-      seed_ids := seed_ids || extension_ids;
-      seed_classes := seed_classes || array_fill(of_extension, ARRAY[cardinality(extension_ids)]);
+    IF seed_ids IS NULL AND schema_ids IS NULL AND NOT others THEN
+      RETURN '{"objects": {}, "whole": false}';
     END IF;
-    IF named @> '[{"kind": "schema"}]' THEN
-      schema_ids := ARRAY(SELECT n.oid FROM jsonb_array_elements(named) AS w (object)
-        JOIN pg_namespace AS n ON n.nspname = (w.object ->> 'name')::name
-        WHERE w.object ->> 'kind' = 'schema' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema);
+    IF named_index_ids IS NOT NULL THEN
+      -- What is done to the index of a constraint is done to the constraint.
+      SELECT array_agg(d.refclassid), array_agg(d.refobjid) INTO more_classes, more_ids
+      FROM pg_depend AS d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = ANY (named_index_ids) AND d.refclassid = 'pg_constraint'::regclass AND d.deptype = 'i';
+      seed_classes := seed_classes || more_classes;
+      seed_ids := seed_ids || more_ids;
     END IF;
     named_ids := seed_ids;
 
     -- 2. What depends on them. `part` is the number of a column, or 0; -1: to be followed, but not itself looked at, being
     -- a piece of its owner (row and array types, the triggers behind a foreign key, the rule of a view) or of an extension.
-    WHILE seed_ids <> '{}' LOOP
+    WHILE seed_ids IS NOT NULL LOOP
       WITH RECURSIVE reached (class, id, part) AS (
         SELECT class, id, coalesce(part, 0) FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
+        WHERE NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = seed.class AND d.objid = seed.id AND d.deptype = 'e')
         UNION
         SELECT d.classid, d.objid,
           CASE
-            WHEN d.deptype = 'e' OR d.deptype = 'i' AND d.classid IN (of_type, of_trigger, of_rule) OR d.deptype = 'a' AND d.classid = of_default
+            WHEN d.deptype = 'e' OR d.deptype = 'i' AND d.classid IN ('pg_type'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass) OR d.deptype = 'a' AND d.classid = 'pg_attrdef'::regclass
             THEN -1 ELSE d.objsubid
           END
         FROM reached JOIN pg_depend AS d ON d.refclassid = reached.class AND d.refobjid = reached.id
-        WHERE (reached.part <= 0 OR d.refobjsubid = reached.part) AND d.deptype <> 'x' AND (d.deptype <> 'e' OR reached.class = of_extension)
-          AND reached.class NOT IN (of_trigger, of_policy, of_statistics, of_publication)
+        WHERE (reached.part <= 0 OR d.refobjsubid = reached.part) AND d.deptype <> 'x' AND (d.deptype <> 'e' OR reached.class = 'pg_extension'::regclass)
+          AND reached.class NOT IN ('pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass)
       )
       SELECT
-        array_agg(id) FILTER (WHERE part = 0),
-        array_agg(id) FILTER (WHERE class = of_relation AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_relation AND part > 0),
-        array_agg(id || '.' || part) FILTER (WHERE class = of_relation AND part > 0),
-        array_agg(id) FILTER (WHERE class = of_default AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_constraint AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_trigger AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_rule AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_policy),
-        array_agg(id) FILTER (WHERE class = of_statistics),
-        array_agg(id) FILTER (WHERE class = of_publication),
-        array_agg(id) FILTER (WHERE class = of_routine AND part = 0),
-        array_agg(id) FILTER (WHERE class = of_type AND part = 0),
-        bool_or(part = 0 AND class NOT IN (of_relation, of_default, of_constraint, of_trigger, of_rule, of_policy, of_statistics,
-          of_publication, of_routine, of_type, of_extension))
-      INTO reached_ids, relation_ids, column_table_ids, column_keys, default_ids, constraint_ids, trigger_ids, rule_ids, policy_ids,
-        statistics_ids, publication_ids, routine_ids, type_ids, has_others
-      FROM reached;
+        array_agg(class), array_agg(id), array_agg(part),
+        array_agg(id) FILTER (WHERE class = 'pg_class'::regclass AND part = 0),
+        array_agg(id) FILTER (WHERE class = 'pg_constraint'::regclass AND part = 0),
+        bool_or(part > 0 OR part = 0 AND class NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass))
+      INTO reached_classes, reached_ids, reached_parts, relation_ids, constraint_ids, has_more
+      FROM reached WHERE members IS NULL OR class || '/' || id <> ALL (members);
+      EXIT WHEN has_more IS NOT TRUE;
+      SELECT
+        array_agg(id) FILTER (WHERE class = 'pg_class'::regclass AND part > 0),
+        array_agg(id || '.' || part) FILTER (WHERE class = 'pg_class'::regclass AND part > 0),
+        array_agg(id) FILTER (WHERE class = 'pg_attrdef'::regclass AND part = 0),
+        array_agg(id) FILTER (WHERE class = 'pg_trigger'::regclass AND part = 0),
+        array_agg(id) FILTER (WHERE class = 'pg_rewrite'::regclass AND part = 0),
+        array_agg(id) FILTER (WHERE class = 'pg_policy'::regclass),
+        array_agg(id) FILTER (WHERE class = 'pg_statistic_ext'::regclass),
+        array_agg(id) FILTER (WHERE class = 'pg_publication_rel'::regclass),
+        array_agg(id) FILTER (WHERE class = 'pg_proc'::regclass AND part = 0),
+        array_agg(id) FILTER (WHERE class = 'pg_type'::regclass AND part = 0),
+        coalesce(bool_or(part = 0 AND class NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
+          'pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass, 'pg_proc'::regclass,
+          'pg_type'::regclass, 'pg_extension'::regclass)), false) OR others
+      INTO column_table_ids, column_keys, default_ids, trigger_ids, rule_ids, policy_ids, statistics_ids, publication_ids, routine_ids, type_ids,
+        others
+      FROM unnest(reached_classes, reached_ids, reached_parts) AS reached (class, id, part);
       EXIT WHEN rule_ids IS NULL AND default_ids IS NULL;
       -- A rule that depends on something takes its view along, and an expression its generated column, though neither of
       -- them depends on what it loses: the search goes on from there.
       SELECT array_agg(class), array_agg(id), array_agg(part) INTO more_classes, more_ids, more_parts
       FROM (
-        SELECT of_relation AS class, ev_class AS id, 0 AS part FROM pg_rewrite WHERE oid = ANY (rule_ids)
+        SELECT 'pg_class'::regclass AS class, ev_class AS id, 0 AS part FROM pg_rewrite WHERE oid = ANY (rule_ids)
         UNION
-        SELECT of_relation, f.adrelid, f.adnum FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+        SELECT 'pg_class'::regclass, f.adrelid, f.adnum FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
         WHERE f.oid = ANY (default_ids) AND a.attgenerated <> ''
       ) AS owners
       WHERE (relation_ids IS NULL OR id <> ALL (relation_ids)) AND NOT EXISTS (SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
@@ -333,32 +324,25 @@ BEGIN
       seed_ids := seed_ids || more_ids;
       seed_parts := seed_parts || more_parts;
     END LOOP;
-    others := others OR coalesce(has_others, false);
     index_ids := relation_ids;
-    reached_ids := reached_ids || schema_ids || extension_ids;
+    reached_ids := reached_ids || schema_ids;
     IF reached_ids IS NOT NULL THEN
-      SELECT jsonb_object_agg(classoid || '/' || objoid || '/' || objsubid, description) INTO notes FROM pg_description WHERE objoid = ANY (reached_ids);
+      SELECT jsonb_object_agg(classoid || '/' || objoid || '/' || objsubid, description) INTO notes
+      FROM pg_description WHERE objoid = ANY (reached_ids);
     END IF;
   END IF;
 
   -- 3. Relations. Whatever only few of them have is asked for when one of these has it.
   IF relation_ids IS NOT NULL THEN
     SELECT
-      jsonb_object_agg(c.oid::text, jsonb_build_object(
-        'key', CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence ' ELSE 'table ' END
-          || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-        'value', jsonb_build_object('owner', pg_get_userbyid(c.relowner))
-          || CASE WHEN whole OR c.oid = ANY (named_ids) THEN '{}' ELSE '{"linked": true}'::jsonb END
-      )),
-      array_agg(c.oid) FILTER (WHERE c.relkind <> 'S'),
-      array_agg(c.oid) FILTER (WHERE c.relkind = 'S'),
-      bool_or(c.relkind NOT IN ('r', 'S') OR c.relacl IS NOT NULL OR c.reloptions IS NOT NULL OR c.relpersistence <> 'p' OR c.reltablespace <> 0
-        OR c.relreplident NOT IN ('d', 'n') OR c.relreplident = 'n' AND c.relkind = 'r' OR c.relrowsecurity OR c.relforcerowsecurity
-        OR c.relispartition OR c.relam NOT IN (0, 2) OR c.reloftype <> 0 OR notes IS NOT NULL)
-    INTO bases, table_ids, sequence_ids, has_specials
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY (relation_ids) AND c.oid <> ALL (member_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
-      AND c.relnamespace IS DISTINCT FROM own_schema;
+      array_agg(oid) FILTER (WHERE relkind <> 'S'),
+      array_agg(oid) FILTER (WHERE relkind = 'S'),
+      bool_or(relkind NOT IN ('r', 'S') OR relacl IS NOT NULL OR reloptions IS NOT NULL OR relpersistence <> 'p' OR reltablespace <> 0
+        OR relreplident NOT IN ('d', 'n') OR relreplident = 'n' AND relkind = 'r' OR relrowsecurity OR relforcerowsecurity
+        OR relispartition OR relam NOT IN (0, 2) OR reloftype <> 0 OR notes IS NOT NULL)
+    INTO table_ids, sequence_ids, has_specials
+    FROM pg_class
+    WHERE oid = ANY (relation_ids) AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND relnamespace IS DISTINCT FROM own_schema;
     IF has_specials THEN
       SELECT jsonb_object_agg(c.oid::text, jsonb_build_object(
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END,
@@ -366,7 +350,7 @@ BEGIN
         'grants', @schema@.shape_grants(c.relacl, CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner),
         'options', to_jsonb(c.reloptions),
         'persistence', CASE WHEN c.relpersistence = 'u' AND c.relkind <> 'S' THEN 'unlogged' END,
-        'tablespace', (SELECT t.spcname FROM pg_tablespace AS t WHERE t.oid = c.reltablespace),
+        'tablespace', CASE WHEN c.reltablespace <> 0 THEN pg_describe_object('pg_tablespace'::regclass, c.reltablespace, 0) END,
         'replica_identity', CASE WHEN c.relkind IN ('r', 'p') THEN CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END,
         'row_security', CASE WHEN c.relrowsecurity THEN true END,
         'force_row_security', CASE WHEN c.relforcerowsecurity THEN true END,
@@ -383,65 +367,52 @@ BEGIN
     END IF;
   END IF;
   table_ids := coalesce(table_ids, '{}');
-  bases := coalesce(bases, '{}');
 
   -- 4. Their parts. Items of tables that are not looked at entirely come along: `strangers` are those tables.
-  IF default_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) INTO defaults_of, strangers
-    FROM (
-      SELECT f.adrelid AS owner, jsonb_object_agg(a.attname, pg_get_expr(f.adbin, f.adrelid)) AS items
-      FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
-      WHERE f.oid = ANY (default_ids) AND f.oid <> ALL (member_ids) AND a.attgenerated = '' AND NOT bases ? f.adrelid::text
-      GROUP BY f.adrelid
-    ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
   IF table_ids <> '{}' OR column_table_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text), bool_or(inherited)
-    INTO columns_of, strangers, has_parents
+    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids)), bool_or(special), bool_or(inherited)
+    INTO columns_of, column_guests, has_specials, has_parents
     FROM (
-      SELECT attrelid AS owner, bool_or(attinhcount > 0) AS inherited, jsonb_agg(
-        jsonb_build_object('name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', attnotnull)
-        || CASE
-          WHEN atthasdef OR attidentity <> '' OR attcollation NOT IN (0, 100) OR attacl IS NOT NULL OR attstorage NOT IN ('p', 'x')
-            OR attcompression <> '' OR attoptions IS NOT NULL OR attfdwoptions IS NOT NULL OR attinhcount > 0 OR attstattarget >= 0
-            OR notes IS NOT NULL
-          THEN jsonb_strip_nulls(jsonb_build_object(
-            CASE WHEN attgenerated = '' THEN 'default' ELSE 'generated' END,
-            (SELECT pg_get_expr(f.adbin, f.adrelid) || CASE attgenerated WHEN 'v' THEN ' VIRTUAL' WHEN 's' THEN ' STORED' ELSE '' END
-              FROM pg_attrdef AS f WHERE f.adrelid = attrelid AND f.adnum = attnum),
-            'identity', CASE attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
-            'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
-            'storage', CASE attstorage WHEN 'm' THEN 'main' WHEN 'e' THEN 'external' END,
-            'compression', CASE attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
-            'statistics', CASE WHEN attstattarget >= 0 THEN attstattarget END,
-            'options', to_jsonb(attoptions),
-            'foreign', to_jsonb(attfdwoptions),
-            'inherited', CASE WHEN attinhcount > 0 THEN CASE WHEN attislocal THEN 'and local' ELSE 'only' END END,
-            'grants', @schema@.shape_grants(attacl, 'c', 0),
-            'comment', notes -> ('1259/' || attrelid || '/' || attnum)
-          ))
-          ELSE '{}'
-        END
-        ORDER BY attnum) AS items
+      SELECT attrelid AS owner, bool_or(attinhcount > 0) AS inherited,
+        bool_or(attgenerated <> '' OR attcollation NOT IN (0, 100) OR attacl IS NOT NULL OR attcompression <> '' OR attoptions IS NOT NULL
+          OR attstorage = 'e' OR attstorage = 'm' AND atttypid <> 'numeric'::regtype OR attfdwoptions IS NOT NULL OR attinhcount > 0
+          OR attstattarget >= 0 OR notes IS NOT NULL) AS special,
+        jsonb_agg(
+          jsonb_build_object('name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', attnotnull)
+          || CASE WHEN atthasdef THEN jsonb_build_object(CASE attgenerated WHEN '' THEN 'default' ELSE 'generated' END,
+              (SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef AS f WHERE f.adrelid = attrelid AND f.adnum = attnum)) ELSE '{}' END
+          || CASE attidentity WHEN 'a' THEN '{"identity": "ALWAYS"}' WHEN 'd' THEN '{"identity": "BY DEFAULT"}' ELSE '{}'::jsonb END
+          ORDER BY attnum) AS items
       FROM pg_attribute
       WHERE attrelid = ANY (table_ids || column_table_ids) AND attnum > 0 AND NOT attisdropped
-        AND (column_keys IS NULL OR bases ? attrelid::text OR attrelid || '.' || attnum = ANY (column_keys))
+        AND (column_keys IS NULL OR attrelid = ANY (table_ids) OR attrelid || '.' || attnum = ANY (column_keys))
       GROUP BY attrelid
     ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF has_parents THEN
-    SELECT jsonb_object_agg(inhrelid::text, names) INTO parents_of
-    FROM (
-      SELECT inhrelid, jsonb_agg(inhparent::regclass ORDER BY inhseqno) AS names FROM pg_inherits WHERE inhrelid = ANY (table_ids) GROUP BY inhrelid
-    ) AS grouped;
+    IF has_specials THEN
+      SELECT jsonb_object_agg(attrelid || '.' || attname, jsonb_strip_nulls(jsonb_build_object(
+        'stored', CASE attgenerated WHEN 'v' THEN false WHEN 's' THEN true END,
+        'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
+        'storage', CASE WHEN attstorage = 'e' THEN 'external' WHEN attstorage = 'm' AND atttypid <> 'numeric'::regtype THEN 'main' END,
+        'compression', CASE attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
+        'statistics', CASE WHEN attstattarget >= 0 THEN attstattarget END,
+        'options', to_jsonb(attoptions),
+        'foreign', to_jsonb(attfdwoptions),
+        'inherited', CASE WHEN attinhcount > 0 THEN CASE WHEN attislocal THEN 'and local' ELSE 'only' END END,
+        'grants', @schema@.shape_grants(attacl, 'c', 0),
+        'comment', notes -> ('1259/' || attrelid || '/' || attnum))))
+      INTO added
+      FROM pg_attribute WHERE attrelid = ANY (table_ids || column_table_ids) AND attnum > 0 AND NOT attisdropped;
+      SELECT jsonb_object_agg(of.key, (
+        SELECT jsonb_agg(item.value || coalesce(added -> (of.key || '.' || (item.value ->> 'name')), '{}') ORDER BY item.ordinality)
+        FROM jsonb_array_elements(of.value) WITH ORDINALITY AS item))
+      INTO columns_of FROM jsonb_each(columns_of) AS of;
+    END IF;
   END IF;
   IF constraint_ids IS NOT NULL THEN
     -- NOT NULL (a constraint of its own since version 18) belongs to its column unless it is special; constraint triggers
     -- are triggers; the constraints of domains come with them.
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO constraints_of, strangers
+    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+    INTO constraints_of, constraint_guests
     FROM (
       SELECT conrelid AS owner, jsonb_object_agg(
         CASE contype WHEN 'n' THEN pg_get_constraintdef(oid) ELSE conname END,
@@ -450,16 +421,15 @@ BEGIN
           || CASE WHEN notes ? ('2606/' || oid || '/0') THEN jsonb_build_object('comment', notes -> ('2606/' || oid || '/0')) ELSE '{}' END
       ) AS items
       FROM pg_constraint
-      WHERE oid = ANY (constraint_ids) AND oid <> ALL (member_ids) AND conrelid <> 0
+      WHERE oid = ANY (constraint_ids) AND conrelid <> 0
         AND (contype IN ('c', 'f', 'p', 'u', 'x') OR contype = 'n' AND (connoinherit OR NOT convalidated))
       GROUP BY conrelid
     ) AS grouped;
-    guest_ids := guest_ids || strangers;
   END IF;
   IF index_ids IS NOT NULL THEN
     -- The index of a constraint has its name, and is told by its definition.
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO indexes_of, strangers
+    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+    INTO indexes_of, index_guests
     FROM (
       SELECT i.indrelid AS owner, jsonb_object_agg(
         c.relname,
@@ -475,7 +445,7 @@ BEGIN
             'ready', CASE WHEN NOT i.indisready THEN false END,
             'clustered', CASE WHEN i.indisclustered THEN true END,
             'replica_identity', CASE WHEN i.indisreplident THEN true END,
-            'tablespace', (SELECT t.spcname FROM pg_tablespace AS t WHERE t.oid = c.reltablespace),
+            'tablespace', CASE WHEN c.reltablespace <> 0 THEN pg_describe_object('pg_tablespace'::regclass, c.reltablespace, 0) END,
             'options', to_jsonb(c.reloptions),
             'inherited', CASE WHEN c.relispartition THEN true END,
             'comment', notes -> ('1259/' || c.oid || '/0'),
@@ -485,82 +455,9 @@ BEGIN
         END
       ) AS items
       FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-      WHERE i.indexrelid = ANY (index_ids) AND c.relnamespace <> toast_schema AND c.oid <> ALL (member_ids)
+      WHERE i.indexrelid = ANY (index_ids) AND c.relnamespace <> 'pg_toast'::regnamespace
       GROUP BY i.indrelid
     ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF trigger_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO triggers_of, strangers
-    FROM (
-      SELECT tgrelid AS owner, jsonb_object_agg(tgname, jsonb_strip_nulls(jsonb_build_object(
-        'definition', pg_get_triggerdef(oid),
-        'enabled', CASE tgenabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END,
-        'inherited', CASE WHEN tgparentid <> 0 THEN true END,
-        'comment', notes -> ('2620/' || oid || '/0')))) AS items
-      FROM pg_trigger WHERE oid = ANY (trigger_ids) AND NOT tgisinternal GROUP BY tgrelid
-    ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF rule_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO rules_of, strangers
-    FROM (
-      SELECT ev_class AS owner, jsonb_object_agg(rulename, jsonb_strip_nulls(jsonb_build_object(
-        'definition', pg_get_ruledef(oid),
-        'enabled', CASE ev_enabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END,
-        'comment', notes -> ('2618/' || oid || '/0')))) AS items
-      FROM pg_rewrite WHERE oid = ANY (rule_ids) AND rulename <> '_RETURN' GROUP BY ev_class
-    ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF policy_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO policies_of, strangers
-    FROM (
-      SELECT polrelid AS owner, jsonb_object_agg(polname, jsonb_strip_nulls(jsonb_build_object(
-        'command', CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-        'restrictive', CASE WHEN NOT polpermissive THEN true END,
-        'roles', (SELECT jsonb_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END ORDER BY pg_get_userbyid(r)) FROM unnest(polroles) AS r),
-        'using', pg_get_expr(polqual, polrelid),
-        'check', pg_get_expr(polwithcheck, polrelid),
-        'comment', notes -> ('3256/' || oid || '/0')))) AS items
-      FROM pg_policy WHERE oid = ANY (policy_ids) GROUP BY polrelid
-    ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF statistics_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT bases ? owner::text)
-    INTO statistics_of, strangers
-    FROM (
-      SELECT stxrelid AS owner, jsonb_object_agg(quote_ident(n.nspname) || '.' || quote_ident(stxname), jsonb_strip_nulls(jsonb_build_object(
-        'definition', pg_get_statisticsobjdef(s.oid),
-        'target', CASE WHEN stxstattarget >= 0 THEN stxstattarget END,
-        'comment', notes -> ('3381/' || s.oid || '/0')))) AS items
-      FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
-      WHERE s.oid = ANY (statistics_ids) GROUP BY stxrelid
-    ) AS grouped;
-    guest_ids := guest_ids || strangers;
-  END IF;
-  IF publication_ids IS NOT NULL THEN
-    IF current_setting('server_version_num')::int >= 150000 THEN
-      SELECT jsonb_object_agg(owner::text, items) INTO publications_of
-      FROM (
-        SELECT prrelid AS owner, jsonb_object_agg(p.pubname, jsonb_strip_nulls(jsonb_build_object(
-          'where', pg_get_expr(prqual, prrelid),
-          'columns', (SELECT jsonb_agg(attname ORDER BY attnum) FROM pg_attribute WHERE attrelid = prrelid AND attnum = ANY (prattrs))))) AS items
-        FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-        WHERE r.oid = ANY (publication_ids) AND prrelid = ANY (table_ids) GROUP BY prrelid
-      ) AS grouped;
-    ELSE
-      SELECT jsonb_object_agg(owner::text, items) INTO publications_of
-      FROM (
-        SELECT prrelid AS owner, jsonb_object_agg(p.pubname, '{}'::jsonb) AS items
-        FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-        WHERE r.oid = ANY (publication_ids) AND prrelid = ANY (table_ids) GROUP BY prrelid
-      ) AS grouped;
-    END IF;
   END IF;
   IF sequence_ids IS NOT NULL THEN
     SELECT jsonb_object_agg(seqrelid::text, jsonb_strip_nulls(jsonb_build_object(
@@ -569,88 +466,185 @@ BEGIN
       'owned_by', (
         SELECT jsonb_build_object('table', d.refobjid::regclass, 'column', a.attname)
         FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-        WHERE d.classid = of_relation AND d.objid = seqrelid AND d.objsubid = 0 AND d.refclassid = of_relation AND d.deptype IN ('a', 'i')))))
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = seqrelid AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))))
     INTO parameters_of
     FROM pg_sequence WHERE seqrelid = ANY (sequence_ids);
   END IF;
 
+  IF has_parents THEN
+    SELECT jsonb_object_agg(inhrelid::text, names) INTO parents_of
+    FROM (
+      SELECT inhrelid, jsonb_agg(inhparent::regclass ORDER BY inhseqno) AS names FROM pg_inherits WHERE inhrelid = ANY (table_ids) GROUP BY inhrelid
+    ) AS grouped;
+  END IF;
+  IF has_more THEN
+    IF default_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(owner::text, items), array_agg(owner) INTO defaults_of, strangers
+      FROM (
+        SELECT f.adrelid AS owner, jsonb_object_agg(a.attname, pg_get_expr(f.adbin, f.adrelid)) AS items
+        FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+        WHERE f.oid = ANY (default_ids) AND a.attgenerated = '' AND f.adrelid <> ALL (table_ids)
+        GROUP BY f.adrelid
+      ) AS grouped;
+      guest_ids := guest_ids || strangers;
+    END IF;
+    IF trigger_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+      INTO triggers_of, strangers
+      FROM (
+        SELECT tgrelid AS owner, jsonb_object_agg(tgname, jsonb_strip_nulls(jsonb_build_object(
+          'definition', pg_get_triggerdef(oid),
+          'enabled', CASE tgenabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END,
+          'inherited', CASE WHEN tgparentid <> 0 THEN true END,
+          'comment', notes -> ('2620/' || oid || '/0')))) AS items
+        FROM pg_trigger WHERE oid = ANY (trigger_ids) AND NOT tgisinternal GROUP BY tgrelid
+      ) AS grouped;
+      guest_ids := guest_ids || strangers;
+    END IF;
+    IF rule_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+      INTO rules_of, strangers
+      FROM (
+        SELECT ev_class AS owner, jsonb_object_agg(rulename, jsonb_strip_nulls(jsonb_build_object(
+          'definition', pg_get_ruledef(oid),
+          'enabled', CASE ev_enabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END,
+          'comment', notes -> ('2618/' || oid || '/0')))) AS items
+        FROM pg_rewrite WHERE oid = ANY (rule_ids) AND rulename <> '_RETURN' GROUP BY ev_class
+      ) AS grouped;
+      guest_ids := guest_ids || strangers;
+    END IF;
+    IF policy_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+      INTO policies_of, strangers
+      FROM (
+        SELECT polrelid AS owner, jsonb_object_agg(polname, jsonb_strip_nulls(jsonb_build_object(
+          'command', CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+          'restrictive', CASE WHEN NOT polpermissive THEN true END,
+          'roles', (SELECT jsonb_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END ORDER BY pg_get_userbyid(r)) FROM unnest(polroles) AS r),
+          'using', pg_get_expr(polqual, polrelid),
+          'check', pg_get_expr(polwithcheck, polrelid),
+          'comment', notes -> ('3256/' || oid || '/0')))) AS items
+        FROM pg_policy WHERE oid = ANY (policy_ids) GROUP BY polrelid
+      ) AS grouped;
+      guest_ids := guest_ids || strangers;
+    END IF;
+    IF statistics_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
+      INTO statistics_of, strangers
+      FROM (
+        SELECT stxrelid AS owner, jsonb_object_agg(quote_ident(n.nspname) || '.' || quote_ident(stxname), jsonb_strip_nulls(jsonb_build_object(
+          'definition', pg_get_statisticsobjdef(s.oid),
+          'target', CASE WHEN stxstattarget >= 0 THEN stxstattarget END,
+          'comment', notes -> ('3381/' || s.oid || '/0')))) AS items
+        FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+        WHERE s.oid = ANY (statistics_ids) GROUP BY stxrelid
+      ) AS grouped;
+      guest_ids := guest_ids || strangers;
+    END IF;
+    IF publication_ids IS NOT NULL THEN
+      IF current_setting('server_version_num')::int >= 150000 THEN
+        SELECT jsonb_object_agg(owner::text, items) INTO publications_of
+        FROM (
+          SELECT prrelid AS owner, jsonb_object_agg(p.pubname, jsonb_strip_nulls(jsonb_build_object(
+            'where', pg_get_expr(prqual, prrelid),
+            'columns', (SELECT jsonb_agg(attname ORDER BY attnum) FROM pg_attribute WHERE attrelid = prrelid AND attnum = ANY (prattrs))))) AS items
+          FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+          WHERE r.oid = ANY (publication_ids) AND prrelid = ANY (table_ids) GROUP BY prrelid
+        ) AS grouped;
+      ELSE
+        SELECT jsonb_object_agg(owner::text, items) INTO publications_of
+        FROM (
+          SELECT prrelid AS owner, jsonb_object_agg(p.pubname, '{}'::jsonb) AS items
+          FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+          WHERE r.oid = ANY (publication_ids) AND prrelid = ANY (table_ids) GROUP BY prrelid
+        ) AS grouped;
+      END IF;
+    END IF;
+  END IF;
+  guest_ids := guest_ids || column_guests || constraint_guests || index_guests;
+
   -- 5. Put together: first the tables of which only items are looked at, then the rest.
   IF guest_ids IS NOT NULL THEN
     SELECT jsonb_object_agg(
-      CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'c' THEN 'type ' ELSE 'table ' END || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+      CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'c' THEN 'type ' ELSE 'table ' END || c.oid::regclass,
       jsonb_strip_nulls(jsonb_build_object(
         'partial', true, 'columns', columns_of -> c.oid::text, 'defaults', defaults_of -> c.oid::text, 'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text,
         'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
         'statistics', statistics_of -> c.oid::text)))
     INTO added
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY (guest_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IS DISTINCT FROM own_schema AND c.oid <> ALL (member_ids);
+    FROM pg_class AS c
+    WHERE c.oid = ANY (guest_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relnamespace IS DISTINCT FROM own_schema;
     objects := objects || coalesce(added, '{}');
   END IF;
-  IF bases <> '{}' THEN
-    SELECT jsonb_object_agg(base.value ->> 'key', base.value -> 'value' || coalesce(parameters_of -> id, '{}') || jsonb_strip_nulls(coalesce(specials -> id, '{}') || jsonb_build_object(
-      'columns', columns_of -> id, 'constraints', constraints_of -> id, 'indexes', indexes_of -> id, 'triggers', triggers_of -> id,
-      'rules', rules_of -> id, 'policies', policies_of -> id, 'statistics', statistics_of -> id, 'publications', publications_of -> id,
-      'inherits', parents_of -> id)))
+  IF table_ids <> '{}' OR sequence_ids IS NOT NULL THEN
+    SELECT jsonb_object_agg(
+      CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence ' ELSE 'table ' END || c.oid::regclass,
+      coalesce(parameters_of -> c.oid::text, '{}') || jsonb_strip_nulls(coalesce(specials -> c.oid::text, '{}') || jsonb_build_object(
+        'owner', pg_get_userbyid(c.relowner), 'linked', CASE WHEN NOT whole AND c.oid <> ALL (named_ids) THEN true END,
+        'columns', columns_of -> c.oid::text, 'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text,
+        'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
+        'statistics', statistics_of -> c.oid::text, 'publications', publications_of -> c.oid::text, 'inherits', parents_of -> c.oid::text)))
     INTO added
-    FROM jsonb_each(bases) AS base (id, value);
+    FROM pg_class AS c WHERE c.oid = ANY (table_ids || sequence_ids);
     objects := objects || coalesce(added, '{}');
   END IF;
 
   -- 6. Everything else.
-  IF routine_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(
-      CASE prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END
-        || quote_ident(n.nspname) || '.' || quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')',
-      jsonb_strip_nulls(jsonb_build_object(
-        'owner', pg_get_userbyid(proowner),
-        'language', l.lanname,
-        'definition', CASE WHEN prokind = 'a' THEN (
-          SELECT jsonb_pretty(to_jsonb(a) - '{aggfnoid,aggtranstype,aggmtranstype,aggsortop}'::text[]
-            || jsonb_build_object('transtype', format_type(a.aggtranstype, NULL), 'mtranstype', format_type(nullif(a.aggmtranstype, 0), NULL),
-              'sortop', nullif(a.aggsortop, 0)::regoperator, 'result', pg_get_function_result(p.oid), 'parallel', p.proparallel))
-          FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid) ELSE pg_get_functiondef(p.oid) END,
-        'grants', @schema@.shape_grants(proacl, 'f', proowner),
-        'comment', notes -> ('1255/' || p.oid || '/0'),
-        'linked', CASE WHEN NOT whole AND p.oid <> ALL (named_ids) THEN true END)))
-    INTO added
-    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
-    WHERE p.oid = ANY (routine_ids) AND p.pronamespace IS DISTINCT FROM own_schema AND p.oid <> ALL (member_ids)
-      AND (named_ids @> ARRAY[p.oid] OR NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = of_routine AND d.objid = p.oid AND d.deptype = 'i'));
-    objects := objects || coalesce(added, '{}');
-  END IF;
-  IF type_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg('type ' || quote_ident(n.nspname) || '.' || quote_ident(typname), jsonb_strip_nulls(jsonb_build_object(
-      'owner', pg_get_userbyid(typowner),
-      'kind', CASE typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' WHEN 'r' THEN 'range' WHEN 'p' THEN 'shell' ELSE 'base' END,
-      'labels', (SELECT jsonb_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
-      'columns', CASE WHEN typtype = 'c' THEN (
-        SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-          'name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', false, 'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
-          'comment', notes -> ('1259/' || attrelid || '/' || attnum))) ORDER BY attnum)
-        FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped) END,
-      'type', CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,
-      'not_null', CASE WHEN typnotnull THEN true END,
-      'default', typdefault,
-      'collation', CASE WHEN typtype = 'd' AND typcollation NOT IN (0, 100) THEN typcollation::regcollation::text END,
-      'constraints', CASE WHEN typtype = 'd' THEN (
-        SELECT jsonb_object_agg(conname, jsonb_strip_nulls(jsonb_build_object(
-          'definition', pg_get_constraintdef(k.oid), 'comment', notes -> ('2606/' || k.oid || '/0'))))
-        FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype = 'c') END,
-      'range', (SELECT jsonb_build_object('subtype', format_type(rngsubtype, NULL), 'collation', nullif(rngcollation, 0)::regcollation,
-          'canonical', nullif(rngcanonical, 0)::regprocedure, 'difference', nullif(rngsubdiff, 0)::regprocedure,
-          'multirange', format_type(rngmultitypid, NULL))
-        FROM pg_range WHERE rngtypid = t.oid),
-      'definition', CASE WHEN typtype = 'b' THEN format('input %s, output %s, length %s, alignment %s, storage %s, category %s',
-        typinput, typoutput, typlen, typalign, typstorage, typcategory) END,
-      'grants', @schema@.shape_grants(typacl, 'T', typowner),
-      'comment', notes -> ('1247/' || t.oid || '/0'),
-      'linked', CASE WHEN NOT whole AND t.oid <> ALL (named_ids) THEN true END)))
-    INTO added
-    FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
-    WHERE t.oid = ANY (type_ids) AND t.typnamespace IS DISTINCT FROM own_schema AND typtype <> 'm' AND NOT (typtype = 'b' AND typcategory = 'A')
-      AND (typtype <> 'c' OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = typrelid AND c.relkind = 'c')) AND t.oid <> ALL (member_ids);
-    objects := objects || coalesce(added, '{}');
+  IF has_more THEN
+    IF routine_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg(
+        CASE prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END
+          || quote_ident(n.nspname) || '.' || quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')',
+        jsonb_strip_nulls(jsonb_build_object(
+          'owner', pg_get_userbyid(proowner),
+          'language', l.lanname,
+          'definition', CASE WHEN prokind = 'a' THEN (
+            SELECT jsonb_pretty(to_jsonb(a) - '{aggfnoid,aggtranstype,aggmtranstype,aggsortop}'::text[]
+              || jsonb_build_object('transtype', format_type(a.aggtranstype, NULL), 'mtranstype', format_type(nullif(a.aggmtranstype, 0), NULL),
+                'sortop', nullif(a.aggsortop, 0)::regoperator, 'result', pg_get_function_result(p.oid), 'parallel', p.proparallel))
+            FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid) ELSE pg_get_functiondef(p.oid) END,
+          'grants', @schema@.shape_grants(proacl, 'f', proowner),
+          'comment', notes -> ('1255/' || p.oid || '/0'),
+          'linked', CASE WHEN NOT whole AND p.oid <> ALL (named_ids) THEN true END)))
+      INTO added
+      FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
+      WHERE p.oid = ANY (routine_ids) AND p.pronamespace IS DISTINCT FROM own_schema
+        AND (named_ids @> ARRAY[p.oid] OR NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'));
+      objects := objects || coalesce(added, '{}');
+    END IF;
+    IF type_ids IS NOT NULL THEN
+      SELECT jsonb_object_agg('type ' || quote_ident(n.nspname) || '.' || quote_ident(typname), jsonb_strip_nulls(jsonb_build_object(
+        'owner', pg_get_userbyid(typowner),
+        'kind', CASE typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' WHEN 'r' THEN 'range' WHEN 'p' THEN 'shell' ELSE 'base' END,
+        'labels', (SELECT jsonb_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
+        'columns', CASE WHEN typtype = 'c' THEN (
+          SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+            'name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', false, 'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
+            'comment', notes -> ('1259/' || attrelid || '/' || attnum))) ORDER BY attnum)
+          FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped) END,
+        'type', CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,
+        'not_null', CASE WHEN typnotnull THEN true END,
+        'default', typdefault,
+        'collation', CASE WHEN typtype = 'd' AND typcollation NOT IN (0, 100) THEN typcollation::regcollation::text END,
+        'constraints', CASE WHEN typtype = 'd' THEN (
+          SELECT jsonb_object_agg(conname, jsonb_strip_nulls(jsonb_build_object(
+            'definition', pg_get_constraintdef(k.oid), 'comment', notes -> ('2606/' || k.oid || '/0'))))
+          FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype = 'c') END,
+        'range', (SELECT jsonb_build_object('subtype', format_type(rngsubtype, NULL), 'collation', nullif(rngcollation, 0)::regcollation,
+            'canonical', nullif(rngcanonical, 0)::regprocedure, 'difference', nullif(rngsubdiff, 0)::regprocedure,
+            'multirange', format_type(rngmultitypid, NULL))
+          FROM pg_range WHERE rngtypid = t.oid),
+        'definition', CASE WHEN typtype = 'b' THEN format('input %s, output %s, length %s, alignment %s, storage %s, category %s',
+          typinput, typoutput, typlen, typalign, typstorage, typcategory) END,
+        'grants', @schema@.shape_grants(typacl, 'T', typowner),
+        'comment', notes -> ('1247/' || t.oid || '/0'),
+        'linked', CASE WHEN NOT whole AND t.oid <> ALL (named_ids) THEN true END)))
+      INTO added
+      FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+      WHERE t.oid = ANY (type_ids) AND t.typnamespace IS DISTINCT FROM own_schema AND typtype <> 'm' AND NOT (typtype = 'b' AND typcategory = 'A')
+        AND (typtype <> 'c' OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = typrelid AND c.relkind = 'c'));
+      objects := objects || coalesce(added, '{}');
+    END IF;
   END IF;
   IF schema_ids IS NOT NULL THEN
     SELECT jsonb_object_agg('schema ' || quote_ident(nspname), jsonb_strip_nulls(jsonb_build_object(

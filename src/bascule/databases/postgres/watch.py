@@ -13,11 +13,23 @@ from bascule.ports.database import Progress
 Ask = Callable[[str], list[tuple[str | None, ...]]]
 """Sends a statement, answers its rows as text."""
 
-_SESSION: Final = (
-    "pg_catalog.json_build_object('pid', s.pid, 'user', s.usename, 'application', s.application_name, 'state', s.state, "
-    "'kind', s.backend_type, 'seconds', pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp() - "
-    "coalesce(s.xact_start, s.state_change))), 'query', pg_catalog.left(s.query, 200))"
-)
+_SESSION: Final = """pg_catalog.json_build_object(
+ 'pid', s.pid, 'user', s.usename, 'application', s.application_name, 'state', s.state, 'kind', s.backend_type,
+ 'seconds', pg_catalog.floor(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(s.xact_start, s.state_change))),
+ 'query', pg_catalog.left(s.query, 200))"""
+_PROCESS_BY_TAG: Final = """(
+ SELECT * FROM pg_catalog.pg_stat_activity
+ WHERE datname = pg_catalog.current_database() AND state <> 'idle' AND pid <> pg_catalog.pg_backend_pid()
+  AND (application_name LIKE {application} OR pg_catalog.starts_with(query, {comment}))
+ LIMIT 1) AS w"""
+_HOLDERS: Final = """SELECT {session} FROM pg_catalog.pg_stat_activity AS s
+WHERE s.pid <> pg_catalog.pg_backend_pid() AND s.pid IN (
+ SELECT l.pid
+ FROM pg_catalog.pg_locks AS l JOIN (VALUES {wanted}) AS v (schema, name) ON l.relation = pg_catalog.to_regclass(
+  coalesce(pg_catalog.quote_ident(v.schema) || '.', '') || pg_catalog.quote_ident(v.name))::oid
+ WHERE l.granted
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+ORDER BY s.pid"""
 _PROGRESS: Final = """coalesce(
  (SELECT pg_catalog.json_build_array(phase, CASE
     WHEN phase LIKE 'waiting%' THEN lockers_done * 100.0 / nullif(lockers_total, 0)
@@ -38,11 +50,7 @@ def process_of(pid: int | None, tag: str) -> str:
     """A FROM item `w` for the server process to look at: by number, or behind a pooler by the tag of what it runs."""
     if pid is not None:
         return f"pg_catalog.pg_stat_get_activity({pid}) AS w"
-    marked = f"(application_name LIKE {literal('%_ ' + tag)} OR pg_catalog.starts_with(query, {literal(f'/* bascule {tag} ')}))"
-    return (
-        "(SELECT * FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state <> 'idle' "
-        f"AND pid <> pg_catalog.pg_backend_pid() AND {marked} LIMIT 1) AS w"
-    )
+    return _PROCESS_BY_TAG.format(application=literal(f"%_ {tag}"), comment=literal(f"/* bascule {tag} "))
 
 
 def is_waiting(ask: Ask, process: str) -> bool:
@@ -82,12 +90,7 @@ def lock_holders(ask: Ask, touch: Touch) -> tuple[str, ...]:
     if not names:
         return ()
     wanted = ",".join(f"({literal(schema)},{literal(name)})" for schema, name in names[:100])
-    rows = ask(
-        f"SELECT {_SESSION} FROM pg_catalog.pg_stat_activity AS s WHERE s.pid <> pg_catalog.pg_backend_pid() AND s.pid IN ("
-        f"SELECT l.pid FROM pg_catalog.pg_locks AS l JOIN (VALUES {wanted}) AS v (schema, name) ON l.relation = pg_catalog.to_regclass("
-        "coalesce(pg_catalog.quote_ident(v.schema) || '.', '') || pg_catalog.quote_ident(v.name))::oid "
-        "WHERE l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) ORDER BY s.pid"
-    )
+    rows = ask(_HOLDERS.format(session=_SESSION, wanted=wanted))
     return tuple(session_words(json.loads(row[0] or "{}")) for row in rows)
 
 

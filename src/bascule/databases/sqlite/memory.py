@@ -19,14 +19,13 @@ NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _INSERT = f"""INSERT INTO main.bascule_ledger
   (name, version, run_id, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script, before, applied_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW})"""
-_SET = """version = ?2, run_id = ?3, execution_ms = ?4, exact_hash = ?5, semantic_hash = ?6, parser = ?7, how = ?8,
-  repeatable = ?9"""
-_REPLACE = f"""UPDATE main.bascule_ledger SET {_SET}, script = ?10, before = coalesce(before, ?11), applied_at = {NOW},
+_SET = """version = ?, run_id = ?, execution_ms = ?, exact_hash = ?, semantic_hash = ?, parser = ?, how = ?,
+  repeatable = ?"""
+_REPLACE = f"""UPDATE main.bascule_ledger SET {_SET}, script = ?, before = coalesce(before, ?), applied_at = {NOW},
   position = 1 + (SELECT max(position) FROM main.bascule_ledger)
-WHERE name = ?1"""
+WHERE name = ?"""
 # A corrected entry was read from the ledger, which leaves the scripts out: an empty one takes nothing away.
-_CORRECT = f"""UPDATE main.bascule_ledger SET {_SET}, script = CASE WHEN ?10 = '' THEN script ELSE ?10 END
-WHERE name = ?1"""
+_CORRECT = f"UPDATE main.bascule_ledger SET {_SET}, script = coalesce(nullif(?, ''), script) WHERE name = ?"
 _PUT_BACK = """INSERT INTO main.bascule_ledger
   (name, version, run_id, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script, before, position,
   applied_at)
@@ -75,14 +74,14 @@ def _write_entry(connection: sqlite3.Connection, entry: LedgerEntry, *, took_ms:
         entry.script,
     )
     if entry.position:
-        if connection.execute(_CORRECT, values).rowcount == 0:
+        if connection.execute(_CORRECT, (*values[1:], entry.name)).rowcount == 0:
             connection.execute(_PUT_BACK, (*values, before, entry.position, _as_text(entry.applied_at)))
         return
     # Nearly always it is a new one, and "ON CONFLICT" costs every migration the time to compile it.
     try:
         connection.execute(_INSERT, (*values, before))
     except sqlite3.IntegrityError:
-        connection.execute(_REPLACE, (*values, before))
+        connection.execute(_REPLACE, (*values[1:], before, entry.name))
 
 
 def read_marks(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[int, tuple[str, str]]]:

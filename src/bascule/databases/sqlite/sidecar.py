@@ -78,9 +78,10 @@ class Sidecar:
         """The file that has the name now is the one that is open."""
         return key_of(self.path) == self._key
 
-    def settle(self, identity: str, *, because: str) -> None:
+    def settle(self, identity: str, *, because: str, unless_empty: bool) -> None:
         """Make the tables, and give the file to the database of this identity. The caller holds that database's
-        write lock, so that only one process does so at a time. `because` is kept as a fact when it says something.
+        write lock, so that only one process does so at a time. `because` is kept as a fact; with `unless_empty` only
+        where there are facts already.
         """
         connection = self._connection
         # A fact is a few hundred bytes, and each one writes a page.
@@ -94,7 +95,8 @@ class Sidecar:
             words = {"layout": str(LAYOUT), "identity": identity}
             connection.executemany("INSERT OR REPLACE INTO bascule_meta VALUES (?, ?)", words.items())
             self.identity = identity
-            if because:
+            (empty,) = connection.execute("SELECT NOT EXISTS (SELECT 1 FROM bascule_journal)").fetchone()
+            if not (empty and unless_empty):
                 fact = Fact(kind="repaired", run_id="", migration="", data={"what": "sidecar", "words": because})
                 connection.execute(_APPEND, self._row(fact))
             connection.execute("COMMIT")
@@ -162,6 +164,13 @@ class Sidecar:
             token=token,
             backend=f"pid {pid}{frozen}",
         )
+
+    def is_owner_alive(self) -> bool:
+        """The process that has the lease by the file's own words can be seen. False says little: it may be in another
+        container.
+        """
+        row = self._connection.execute("SELECT pid, started FROM bascule_holder WHERE NOT released").fetchone()
+        return row is not None and row[1] != "" and row[1] == started(row[0])
 
     def last_token(self) -> int:
         """The highest token given out so far."""

@@ -42,8 +42,8 @@ from bascule.ports.database import (
 
 T = TypeVar("T")
 
-_TRIES_AT_LOCK = 4
-"""Somebody who only looks whether the lease is held shares the lock for an instant; taking it must not fail for
+_LOOKERS_WAIT = 0.1
+"""Seconds. Who only looks whether the lease is held shares the lock for an instant, and taking it must not fail for
 that."""
 READER_WAIT = 5.0
 """Seconds for which a connection for reading waits while somebody ends a transaction."""
@@ -157,7 +157,7 @@ class SqliteTarget:
         ttl = self._limits.lease_ttl
         lock = FileLock(sidecar.path)
         with self._sidecar_errors("take the lease"):
-            if (self._lease is not None and self._lease.held()) or not self._try(lock):
+            if (self._lease is not None and self._lease.held()) or not self._try(lock, sidecar):
                 return sidecar.holder(ttl=ttl) or _unnamed(sidecar, ttl)
             try:
                 former = sidecar.holder(ttl=ttl)
@@ -404,18 +404,17 @@ class SqliteTarget:
             identity = os.urandom(16).hex()
             create_tables(connection, identity=identity)
             # Before the commit: dying in between leaves a sidecar without a database, which the next one simply takes.
-            there = self._location.sidecar.exists()
-            self._make_sidecar(identity, because=_BEGUN_AGAIN if there else "")
+            self._make_sidecar(identity, because=_BEGUN_AGAIN, unless_empty=True)
 
         _in_write_transaction(connection, make)
 
-    def _make_sidecar(self, identity: str, *, because: str) -> None:
+    def _make_sidecar(self, identity: str, *, because: str, unless_empty: bool = False) -> None:
         self._close_sidecar()
         path = self._location.sidecar
         with self._sidecar_errors("make the sidecar file"):
             sidecar = create_sidecar(path, like=self._location.path.stat())
             try:
-                sidecar.settle(identity, because=because)
+                sidecar.settle(identity, because=because, unless_empty=unless_empty)
             except BaseException:
                 sidecar.close()
                 raise
@@ -466,12 +465,13 @@ class SqliteTarget:
             details={"path": str(self._location.sidecar)},
         )
 
-    def _try(self, lock: FileLock) -> bool:
-        for _ in range(_TRIES_AT_LOCK):
-            if lock.take():
-                return True
-            time.sleep(0.001)
-        return False
+    def _try(self, lock: FileLock, sidecar: Sidecar) -> bool:
+        deadline = time.monotonic() + _LOOKERS_WAIT
+        while not lock.take():
+            if sidecar.is_owner_alive() or time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)
+        return True
 
     def _new_token(self, sidecar: Sidecar, *, owner: str, run: str) -> int:
         """Higher than any before, in both files; the one in the database shuts out whoever had the lease until now."""

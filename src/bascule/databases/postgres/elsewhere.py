@@ -1,0 +1,44 @@
+"""Another PostgreSQL for the journal, which may hold those of many targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bascule.databases.postgres import memory
+from bascule.databases.postgres.connections import Connections
+from bascule.databases.postgres.layout import prepare
+from bascule.databases.postgres.wire import ask
+from bascule.domain.history import Fact
+from bascule.ports.database import TargetOptions
+
+
+class Elsewhere:
+    """The journal of one target, in another database."""
+
+    def __init__(self, url: str, options: TargetOptions) -> None:
+        """`options` are the target's: schema and limits are the same there."""
+        self._connections = Connections(
+            url, TargetOptions(schema=options.schema, limits=options.limits, application=options.application)
+        )
+
+    def prepare(self) -> None:
+        """Make Bascule's tables there. Raises as `layout.prepare`."""
+        prepare(self._connections)
+
+    def append(self, facts: Sequence[Fact], *, durable: bool, about: str) -> None:
+        """Write facts about the database of this identity."""
+        self.prepare()
+        sql = memory.append_sql(self._connections.quoted, facts, durable=durable, about=about)
+        self._connections.read(lambda session: ask(session.connection, sql), "write to the journal")
+
+    def journal(self, wanted: memory.Wanted, *, about: str) -> list[Fact]:
+        """Facts about the database of this identity, oldest first."""
+        schema = self._connections.quoted
+        found = self._connections.recall(
+            lambda session: memory.read_journal(session.connection, schema, wanted, about=about), "read the journal"
+        )
+        return found or []
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connections.close()
