@@ -5,8 +5,10 @@
     python -m benchmarks.histories FOLDER [--postgres BIN_DIR | --sqlite] [--expect FILE] [--no-chain] [--prepare FILE]
 
 FOLDER is a migrations folder in any format that Bascule reads (crates.io's `migrations`, openmeter's
-`tools/migrate/migrations`, vaultwarden's `migrations/sqlite`). `--expect` names a JSON file with a plain runner's verdicts
-(``{"rows": [{"name", "down": "exact|order|diff|noop-exact|noop-diff|error"}]}``); every disagreement is printed and makes the
+`tools/migrate/migrations`, vaultwarden's `migrations/sqlite`). `--expect` names a JSON file with a plain runner's
+verdicts
+(``{"rows": [{"name", "down": "exact|order|diff|noop-exact|noop-diff|error"}]}``); every disagreement is printed and
+makes the
 command fail. `--prepare` names a SQL file run on the empty database first: what the history expects around it.
 
 Each lossy, failing or missing way back is named with the differences in words.
@@ -38,7 +40,8 @@ AGREES = {
     "error": {"error"},
 }
 """What Bascule may say where the plain runner said that. The runner looks at the schema alone and knows no class for
-generated names; a way back of comments only, after an up that changed rows, is ``none`` to Bascule and ``noop-exact`` to it."""
+generated names; a way back of comments only, after an up that changed rows, is ``none`` to Bascule and ``noop-exact``
+to it."""
 
 
 class Place(Protocol):

@@ -140,9 +140,7 @@ def test_a_name_that_is_a_path_or_sql_is_no_name(project: Project, name: str) ->
 
 def test_a_python_migration_that_raises_at_import_stops_the_run_before_it_begins(project: Project) -> None:
     path = project.folder / "migrations" / f"{SECOND}.py"
-    path.write_text(
-        "import does_not_exist\n\ndef up(op):\n    op.execute('select 1')\n\ndef down(op):\n    op.execute('select 1')\n"
-    )
+    path.write_text("import does_not_exist\n\ndef up(op):\n    op.execute('select 1')\n\ndef down(op):\n    pass\n")
     answer = refuses(project, "up", code=2, error="python_failed")
     assert f"{SECOND}.py:1" in answer.out
     assert "does_not_exist" in answer.out

@@ -198,3 +198,23 @@ def test_two_up_blocks_in_one_file_are_warned_of(project: Project) -> None:
     answer = project.well("up")
     assert "migrate:up" in answer.err
     assert ask(project, "select n from t") == [(1,)]
+
+
+def test_a_lost_temporary_table_is_asked_about_once_and_the_answer_counts(project: Project) -> None:
+    project.write(
+        SECOND,
+        "create temp table scratch (n integer);\ninsert into t values (1);\ninsert into nowhere values (1);",
+        options=" transaction:false",
+    )
+    assert project.run("up").code == 1
+    project.write(
+        SECOND,
+        "create temp table scratch (n integer);\ninsert into t values (1);\ninsert into t values (2);",
+        options=" transaction:false",
+    )
+    asked = project.run("up", "--json")
+    assert asked.code == 5
+    assert asked.json["error"]["code"] == "temporary_lost"
+    project.well("recover", "--answer", "done")
+    assert ask(project, "select n from t") == [(1,), (2,)]
+    assert project.names() == {FIRST, SECOND}

@@ -101,7 +101,7 @@ class Reader:
         process = subprocess.Popen(
             ["bash", "-c", script],
             cwd=self.folder,
-            env={**self.environment, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"},
+            env={**self.environment, "NO_COLOR": "1", "TERM": "dumb", "PAGER": "cat"},
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -60,7 +60,6 @@ def advance(step: Step, facts: Facts, *, last: bool) -> Command:
 
 
 def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
-    effect = step.insights[0].effect
     if known.outcome == "ended":
         return _after_success(step, known, last=last)
     if known.seen is None:
@@ -70,23 +69,29 @@ def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
     if known.seen == "broken":
         return _mend(step, known)
     if known.seen == "complete" and known.repairs and known.before not in (None, "complete"):
-        # Clearing away what was cut short also finished it: a partition whose detaching was pending is detached by that.
+        # Mending what was cut short has finished it: a partition whose detaching was pending is detached by that.
         return MarkDone(step=step, last=last, recognised=True)
     if known.outcome == "refused":
         return Fail(step=step)
     if known.outcome == "sent":
-        if known.seen == "complete":
-            # It was there before the statement was first sent, so its being there proves nothing, and the statement
-            # does not
-            # say IF NOT EXISTS: sent again, the server gives the answer the lost attempt got or would have got.
-            if known.before == "complete" and not (effect and effect.if_exists):
-                return Send(step=step)
+        return _without_an_end(step, known, last=last)
+    return Send(step=step)
+
+
+def _without_an_end(step: Step, known: StepFacts, *, last: bool) -> Command:
+    """It was sent, and nobody saw how it ended."""
+    effect = step.insights[0].effect
+    if known.seen == "complete":
+        # It was there before the statement was first sent, so its being there proves nothing, and the statement does
+        # not say IF NOT EXISTS: sent again, the server gives the answer the lost attempt got or would have got.
+        if known.before == "complete" and not (effect and effect.if_exists):
+            return Send(step=step)
+        return MarkDone(step=step, last=last, recognised=True)
+    if known.seen == "undecidable" and not step.statements[0].repeatable:
+        if known.answer == "done":
             return MarkDone(step=step, last=last, recognised=True)
-        if known.seen == "undecidable" and not step.statements[0].repeatable:
-            if known.answer == "done":
-                return MarkDone(step=step, last=last, recognised=True)
-            if known.answer != "again":
-                return Ask(step=step, code="undecidable_step", question=_question(step))
+        if known.answer != "again":
+            return Ask(step=step, code="undecidable_step", question=_question(step))
     return Send(step=step)
 
 
@@ -140,11 +145,13 @@ def _lost_with_the_session(plan: PlannedMigration, facts: Facts, step: Step) -> 
             answer = facts.of(done.index).answer
             if answer is not None or all(statement.repeatable for statement in done.statements):
                 return None
+            # Asked about the step that made it: that is where the answer will be looked for.
             return Ask(
-                step=step,
+                step=done,
                 code="temporary_lost",
                 question=f"Step {done.index + 1} of {plan.name} (line {done.statements[0].line}) made a temporary "
-                f"object, which ended with its session; step {step.index + 1} (line {step.statements[0].line}) may need it.",
+                f"object, which ended with its session; step {step.index + 1} (line {step.statements[0].line}) may "
+                "need it.",
             )
     return None
 

@@ -96,9 +96,9 @@ def _transactional(script: Script, grouped: OwnTransactions) -> bool:
 
 
 def left_to_itself(insight: Insight) -> Insight:
-    """A statement around which its author wants no transaction. A procedure may end transactions, which works only where
-    none surrounds the CALL, and which reading the CALL cannot tell: it is run alone, and only a person can say after a
-    crash how far it came.
+    """A statement around which its author wants no transaction. A procedure may end transactions, which works only
+    where none surrounds the CALL, and which reading the CALL cannot tell: it is run alone, and only a person can say
+    after a crash how far it came.
     """
     if insight.kind != "CALL":
         return insight

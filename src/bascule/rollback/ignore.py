@@ -1,4 +1,4 @@
-"""Objects that the user leaves out of comparisons: a table the application makes by itself, a view with today's date in it."""
+"""Objects that the user leaves out of comparisons: a table the application makes, a view with today's date in it."""
 
 from __future__ import annotations
 

@@ -52,11 +52,13 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
         assert lease is not None, "without `needless` the lease is had or an error raised"
         finished = finish(context, lease, leave=frozenset(half_done))
         now = look(context, situation.refs)
-        if not half_done:
-            _require_the_same(situation, now, finished)
-        run_hooks(context, lease, "before_rollback")
-        runs = _undo_all(context, lease, plans, now, finished)
-        run_hooks(context, lease, "after_rollback")
+        _require_nothing_else(situation, now, finished, chosen={*begun, *_names(plans)})
+        plans = _still_there(plans, now)
+        runs: list[Run] = []
+        if plans:
+            run_hooks(context, lease, "before_rollback")
+            runs = _undo_all(context, lease, plans, now, finished)
+            run_hooks(context, lease, "after_rollback")
     undone = [*(run for run in finished if run.direction == "down"), *runs]
     return Report(
         success=True,
@@ -93,10 +95,12 @@ def _begun(situation: Situation, half_done: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name, direction in situation.marks if direction == "down" and name not in half_done))
 
 
-def _require_the_same(situation: Situation, now: Situation, finished: Sequence[Run]) -> None:
-    """What is to be undone was chosen from that ledger. Raises Refused."""
-    gone = {run.name for run in finished if run.direction == "down"}
-    if [each.name for each in now.applied] == [each.name for each in situation.applied if each.name not in gone]:
+def _require_nothing_else(situation: Situation, now: Situation, finished: Sequence[Run], chosen: set[str]) -> None:
+    """What is to be undone was chosen before the wait for the lease. That some of it is undone by now is no harm: the
+    server may have ended what a killed process had sent it. Raises Refused for every other change.
+    """
+    before, after = ([each.name for each in look.applied if each.name not in chosen] for look in (situation, now))
+    if before == after:
         return
     raise Refused(
         "The ledger changed while this command was waiting: another process applied or rolled back something.",
@@ -105,6 +109,11 @@ def _require_the_same(situation: Situation, now: Situation, finished: Sequence[R
         state="changed" if finished else "unchanged",
         details={"data": [run.as_dict() for run in finished]} if finished else {},
     )
+
+
+def _still_there(plans: Sequence[PlannedMigration], now: Situation) -> tuple[PlannedMigration, ...]:
+    there = {*now.ledger, *(name for name, _ in now.marks)}
+    return tuple(each for each in plans if each.name in there)
 
 
 def _select(
@@ -250,6 +259,8 @@ def _names(plans: Sequence[PlannedMigration]) -> tuple[str, ...]:
 
 
 def _did(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "Nothing left to roll back: what was to be undone is undone."
     if len(runs) == 1:
         return f"Migration {runs[0].name} rolled back: {_VERDICTS[runs[0].verdict or 'unverified']}"
     return f"{len(runs)} migrations rolled back"

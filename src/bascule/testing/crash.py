@@ -30,11 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bascule.ports.database import Job, Lease, Observation, Performed, Target, TargetInfo, Watch
+from bascule.ports.database import Job, Lease, LedgerChange, Observation, Performed, Target, TargetInfo, Watch
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from bascule.config.settings import Settings
     from bascule.domain.history import Fact, Holder, LedgerEntry
     from bascule.domain.schema import Snapshot
@@ -177,6 +175,12 @@ class CrashingTarget:
     def snapshot(self, touch: Touch) -> Snapshot:
         self._reading("snapshot")
         return self._target.snapshot(touch)
+
+    def offline_setup(self) -> str:
+        return self._target.offline_setup()
+
+    def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
+        return self._target.offline(change, before)
 
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         return self._target.query(sql)

@@ -38,7 +38,8 @@ class Trial:
     where: str
     found: Found | None = None
     """How the crash left the database; None: nobody looked, the next run came at once."""
-    ended: Literal["before", "after", None] = None
+    ended: Found | None = None
+    """How it was in the end, where that is how the run without a crash left it."""
     reached: bool = True
     """The crash really happened there. False: the run was over before."""
     asked: int = 0
@@ -216,6 +217,12 @@ class Bench:
             return "half done"
         return "before" if truth.ledger == self.reference.start.ledger else "after"
 
+    def _end(self, truth: Truth) -> Found:
+        """A failed transactional migration is not there at all; of a failed stepwise one its done steps stay."""
+        if not truth.whole:
+            return "half done"
+        return "before" if self.history.code else "after"
+
     def _check_status(self, site: Site, trial: Trial, truth: Truth) -> None:
         answer = self.start(site, ("status",)).wait()
         document = answer.document
@@ -230,7 +237,7 @@ class Bench:
             trial.wrong("told", f"status calls half done {sorted(half_done)}; there are the marks {truth.marks}")
 
     def _check_nobody_is_at_work(self, site: Site, trial: Trial) -> None:
-        """Where the last run had nothing to do, the note of the one that was killed may still be there; it binds nobody."""
+        """Where the last run had nothing to do, the note of the killed one may still be there; it binds nobody."""
         running = self.start(site, ("status",)).wait().document.get("running")
         if running != []:
             trial.wrong("told", f"status says that somebody is at work: {running}")
@@ -259,7 +266,7 @@ class Bench:
         self.ground.settle(site)
         truth = self.ground.truth(site)
         if truth.state == end.state:
-            trial.ended = "before" if not truth.differs_from(self.reference.start) else "after"
+            trial.ended = trial.ended or self._end(truth)
         elif truth.has_more_rows_than(end):
             trial.wrong("double", "; ".join(truth.differences(end)))
         elif truth.invalid != end.invalid:

@@ -2,8 +2,8 @@
 
     python -m tests.acceptance.crash.campaign [--database sqlite|postgresql] [--full] [--seed N]
 
-Without ``--full`` a sample of the crashes of each kind is taken; the same seed takes the same. Ends with 1 when anything
-was wrong.
+Without ``--full`` a sample of the crashes of each kind is taken; the same seed takes the same. Ends with 1 when
+anything was wrong.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Row:
             found["half done"],
             found["after"],
             ended["before"],
+            ended["half done"],
             ended["after"],
             sum(bool(trial.asked) for trial in self.trials),
             faults["double"],
@@ -85,6 +86,7 @@ HEAD = (
     "half",
     "after",
     "ended before",
+    "half",
     "after",
     "exit 5",
     "double",

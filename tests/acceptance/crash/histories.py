@@ -16,7 +16,7 @@ Answer = Literal["done", "again", "applied"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A session of the application that keeps a statement waiting, so that it can be interrupted while it is at work."""
+    """A session of the application that keeps a statement waiting, which can then be interrupted at work."""
 
     name: str
     waits: str

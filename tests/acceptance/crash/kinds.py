@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One way of crashing. `crash` leaves the database as the crash left it; it may answer the next run, begun already."""
+    """One way of crashing. `crash` leaves the database as the crash left it, and may answer the next run, begun already."""
 
     name: str
     databases: tuple[Dialect, ...]
@@ -158,7 +158,7 @@ def _end_sessions(bench: Bench, site: Site, choice: Choice, trial: Trial) -> Non
 
 
 def _stop_server(bench: Bench, site: Site, choice: Choice, trial: Trial) -> None:
-    """The server goes down without a word while a run waits at a boundary, and is started before or after it goes on."""
+    """The server goes down without a word while a run waits at a boundary; it comes back before or after that ends."""
     ground = _server(bench)
     before = ground.truth(site)
     with _paused(bench, site, choice, trial) as run:

@@ -93,12 +93,20 @@ DROP SCHEMA app;
 )
 _INDEX = native(
     bare=True,
-    up="INSERT INTO tally VALUES ('first');\nCREATE INDEX CONCURRENTLY accounts_n ON accounts (n);\nINSERT INTO tally VALUES ('last');",
+    up="""
+INSERT INTO tally VALUES ('first');
+CREATE INDEX CONCURRENTLY accounts_n ON accounts (n);
+INSERT INTO tally VALUES ('last');
+""",
     down="DROP INDEX CONCURRENTLY accounts_n;\nDELETE FROM tally WHERE what IN ('first', 'last');",
 )
 _REINDEX = native(
     bare=True,
-    up="INSERT INTO tally VALUES ('first');\nREINDEX INDEX CONCURRENTLY accounts_old;\nREINDEX TABLE CONCURRENTLY accounts;",
+    up="""
+INSERT INTO tally VALUES ('first');
+REINDEX INDEX CONCURRENTLY accounts_old;
+REINDEX TABLE CONCURRENTLY accounts;
+""",
 )
 _PARTITIONS = """
 CREATE TABLE parted (n integer) PARTITION BY RANGE (n);
@@ -112,7 +120,10 @@ _DETACH = native(
 ALTER TABLE parted DETACH PARTITION parted_low CONCURRENTLY;
 INSERT INTO tally SELECT 'left ' || count(*) FROM parted;
 """,
-    down="ALTER TABLE parted ATTACH PARTITION parted_low FOR VALUES FROM (0) TO (10);\nDELETE FROM tally WHERE what LIKE 'left %';",
+    down="""
+ALTER TABLE parted ATTACH PARTITION parted_low FOR VALUES FROM (0) TO (10);
+DELETE FROM tally WHERE what LIKE 'left %';
+""",
 )
 _FAILS = native(
     bare=True,
@@ -151,7 +162,11 @@ _DO = native(
     bare=True,
     up="""
 INSERT INTO tally VALUES ('first');
-DO $$ BEGIN INSERT INTO tally VALUES ('filled, first part'); COMMIT; INSERT INTO tally VALUES ('filled, second part'); END $$;
+DO $$ BEGIN
+  INSERT INTO tally VALUES ('filled, first part');
+  COMMIT;
+  INSERT INTO tally VALUES ('filled, second part');
+END $$;
 INSERT INTO tally VALUES ('last');
 """,
 )
@@ -200,7 +215,10 @@ def down(op):
     op.backfill("numbers", set={"n": "n - 1"}, batch=15)
     op.execute("DELETE FROM tally WHERE what LIKE 'by steps%'")
 '''
-_NUMBERS = "CREATE TABLE numbers (id integer PRIMARY KEY, n integer NOT NULL);\nINSERT INTO numbers SELECT i, i FROM generate_series(1, 60) AS i;"
+_NUMBERS = """
+CREATE TABLE numbers (id integer PRIMARY KEY, n integer NOT NULL);
+INSERT INTO numbers SELECT i, i FROM generate_series(1, 60) AS i;
+"""
 _BACK = ("rollback", "--to", "0001_base", "--accept-data-loss")
 
 _WRITER = "LOCK TABLE accounts IN ROW EXCLUSIVE MODE"
@@ -243,7 +261,7 @@ HISTORIES: tuple[History, ...] = (
         name="stepwise",
         database="postgresql",
         before=_APPLICATION,
-        files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, **{"0003_rows.sql": _MANY["0002_rows.sql"]}},
+        files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_rows.sql": _MANY["0002_rows.sql"]},
     ),
     History(
         name="index concurrently",

@@ -15,7 +15,11 @@ ALTER TABLE tally ADD COLUMN size INTEGER NOT NULL DEFAULT 7;
 UPDATE tally SET size = size + 1;
 CREATE INDEX tally_what ON tally (what);
 """,
-        down="DROP INDEX tally_what;\nALTER TABLE tally DROP COLUMN size;\nDELETE FROM tally WHERE what IN ('row', 'copied');",
+        down="""
+DROP INDEX tally_what;
+ALTER TABLE tally DROP COLUMN size;
+DELETE FROM tally WHERE what IN ('row', 'copied');
+""",
     ),
     "0003_counted.sql": native(
         up="""
@@ -140,7 +144,8 @@ HISTORIES: tuple[History, ...] = (
     History(name="python", database="sqlite", slow=True, files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON}),
     History(
         name="python, stepwise",
-        database="sqlite", slow=True,
+        database="sqlite",
+        slow=True,
         files={"0001_base.sql": _BASE, "0002_numbers.sql": _NUMBERS, "0003_python.py": _PYTHON_STEPWISE},
     ),
     History(
@@ -167,7 +172,8 @@ HISTORIES: tuple[History, ...] = (
     ),
     History(
         name="rollback, python",
-        database="sqlite", slow=True,
+        database="sqlite",
+        slow=True,
         files={"0001_base.sql": _BASE, "0002_numbers.sql": _NUMBERS, "0003_python.py": _PYTHON_STEPWISE},
         applied=True,
         command=_BACK,

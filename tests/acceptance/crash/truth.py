@@ -108,12 +108,12 @@ WITH space AS (
 )
 SELECT 'schema ' || nspname FROM space
 UNION ALL
-SELECT 'relation ' || c.oid::regclass || ' kind ' || c.relkind::text || ' ' || coalesce(array_to_string(c.reloptions, ','), '')
-  || CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END
+SELECT 'relation ' || c.oid::regclass || ' kind ' || c.relkind::text || ' '
+  || coalesce(array_to_string(c.reloptions, ','), '') || CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END
 FROM pg_class c JOIN space s ON s.oid = c.relnamespace
 UNION ALL
-SELECT 'column ' || c.oid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull
-  || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+SELECT 'column ' || c.oid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' '
+  || a.attnotnull || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN space s ON s.oid = c.relnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm')
@@ -121,7 +121,8 @@ UNION ALL
 SELECT 'index ' || pg_get_indexdef(i.indexrelid) || ' valid ' || i.indisvalid || ' ready ' || i.indisready
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN space s ON s.oid = c.relnamespace
 UNION ALL
-SELECT 'constraint ' || conrelid::regclass || '.' || conname || ' ' || pg_get_constraintdef(k.oid) || ' validated ' || convalidated
+SELECT 'constraint ' || conrelid::regclass || '.' || conname || ' ' || pg_get_constraintdef(k.oid)
+  || ' validated ' || convalidated
 FROM pg_constraint k JOIN space s ON s.oid = k.connamespace
 UNION ALL
 SELECT 'routine ' || p.oid::regprocedure || ' ' || md5(pg_get_functiondef(p.oid))

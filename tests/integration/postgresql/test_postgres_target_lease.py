@@ -305,3 +305,15 @@ def test_facts_go_over_the_second_connection_while_the_first_is_busy(bascule_pos
 
         target.perform(job("SELECT pg_sleep(0.3)"), lease=lease, meanwhile=meanwhile)
         assert written == [1]
+
+
+def test_whoever_loses_its_second_connection_is_not_taken_for_dead(bascule_postgres_url: str) -> None:
+    """The next beat is seconds away when the connection ends, and somebody else is waiting."""
+    with leased(bascule_postgres_url) as (target, lease), opened(bascule_postgres_url) as other:
+        other.prepare()
+        for _ in range(3):
+            rows(bascule_postgres_url, "SELECT pg_terminate_backend(keeper_pid) FROM bascule.lease")
+            assert isinstance(other.acquire(owner="other@here:2", run="run_2"), Holder)
+            time.sleep(0.5)
+        assert lease.held()
+        target.perform(job("SELECT 1"), lease=lease)

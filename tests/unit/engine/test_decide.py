@@ -182,4 +182,5 @@ def test_temporary_objects_of_done_steps_are_known_to_be_gone_after_a_crash() ->
     command = decide(steps, after_a_crash)
     assert isinstance(command, Ask)
     assert command.code == "temporary_lost"
+    assert command.step.index == 0
     assert decide(steps, after_a_crash.with_step(0, answer="done")) == RunMarked(step=steps.steps[1], last=True)

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.door import Door
-from bascule.databases.postgres.wire import ask
+from bascule.databases.postgres.wire import ask, has_ended
 from bascule.errors import TargetUnreachable
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ class Aside:
                 if fresh:
                     raise
             return self._ask(message, seconds)
+
+    def is_whole(self) -> bool:
+        """False when the connection turns out to be broken, as far as can be told without asking the server."""
+        if not self._lock.acquire(blocking=False):
+            return True  # in use, so whoever uses it will notice
+        try:
+            if self._connection is not None and has_ended(self._connection):
+                self._drop()
+            return self._connection is not None
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Hang up for good."""

@@ -69,7 +69,7 @@ class Connections:
         """The main session, opened again where it was lost. Raises `TargetUnreachable`, `NeedsPerson`."""
         if self._main is None and not self._lost:
             self._main = self._open(self._door, PATIENCE)
-        elif self._main is None or self._main.broken or self._main.connection.closed:
+        elif self._main is None or self._main.broken:
             self.reconnect()
         assert self._main is not None, "reconnect opens one or raises"
         return self._main
@@ -153,7 +153,7 @@ class Connections:
             try:
                 return act(session)
             except psycopg.Error as exc:
-                if session.connection.broken or session.connection.closed:
+                if session.broken:
                     session.close()
                     if not last:
                         continue

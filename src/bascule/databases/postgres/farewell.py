@@ -53,7 +53,8 @@ class Farewell:
             elif now - self._begun > GRACE or (at_once and worker["idle"]):
                 self._terminate(worker)
                 self._told[pid] = now
-        time.sleep(0.02 + random.random() * 0.04)
+        # Half of the pause is chance: everybody who wants the lease may be waiting here.
+        time.sleep(0.04 + random.random() * 0.04)
 
     def _terminate(self, worker: Worker) -> None:
         import psycopg

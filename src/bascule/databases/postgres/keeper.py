@@ -90,6 +90,7 @@ class Keeper:
         self._lost = False
         self._work: Work | None = None
         self._seen_work = taken_at
+        self._tried_at = 0.0
         self._calling = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bascule-lease", daemon=True)
@@ -156,7 +157,7 @@ class Keeper:
 
     def _turn(self) -> None:
         moment = now()
-        if moment >= self._next_beat and not self._lost:
+        if not self._lost and (moment >= self._next_beat or self._has_lost_its_connection(moment)):
             self._guarded(lambda: self._beat(seconds=max(1.0, self._ttl / 3)))
         work = self._work
         if work is None:
@@ -168,6 +169,13 @@ class Keeper:
             self._stop_work(work, work.reason)
         elif moment >= work.next_look:
             self._guarded(lambda: self._look(work))
+
+    def _has_lost_its_connection(self, moment: float) -> bool:
+        """Others take the end of the second connection for the end of this process, so they must soon see a new one."""
+        if moment < self._tried_at + _ASK_AGAIN or self.aside.is_whole():
+            return False
+        self._tried_at = moment
+        return True
 
     def _pause(self) -> float:
         return TICK if self._work is not None or now() - self._seen_work < 1.0 else IDLE_TICK

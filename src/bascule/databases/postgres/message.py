@@ -122,7 +122,7 @@ class Names:
 
     def comment(self, run_id: str) -> str:
         """What makes a message known in pg_stat_activity, also behind a pooler."""
-        return f"/* bascule {self.tag} run {run_id.replace('*/', '* /')} */ "
+        return f"/* bascule {self.tag} run {run_id.replace('*/', '* /').replace('/*', '/ *')} */ "
 
     def again(self, message: Message, token: int) -> None:
         """Fence and limits once more, after a script has put all settings back."""

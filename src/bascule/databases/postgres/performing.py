@@ -379,8 +379,8 @@ class Performer:
         import psycopg
 
         connection = self.session.connection
-        if self.session.broken or connection.closed:
-            self.session.broken = True
+        if self.session.broken:
+            self.session.close()
             return
         try:
             if connection.pgconn.transaction_status != IDLE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bascule.databases.postgres.door import Door
 from bascule.databases.postgres.layout import look_sql, parsed
 from bascule.databases.postgres.message import CLEAR_TRACES, literal
-from bascule.databases.postgres.wire import ask, exchange
+from bascule.databases.postgres.wire import FATAL_ERROR, ask, exchange
 from bascule.ports.database import TargetInfo
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _LOOK: Final = """SELECT
   CASE WHEN pg_catalog.version() ~ 'linux' THEN
     CASE WHEN pg_catalog.pg_backend_pid() = {pid}
       THEN pg_catalog.set_config('client_connection_check_interval', {check}, false) ELSE '' END END,
+  CASE WHEN pg_catalog.pg_backend_pid() = {pid} THEN pg_catalog.set_config('idle_session_timeout', '0', false) END,
   CASE WHEN pg_catalog.pg_backend_pid() = {pid} AND {path}::text IS NOT NULL
     THEN pg_catalog.set_config('search_path', {path}, false) END"""
 _CLEAN = ("RESET SESSION AUTHORIZATION;", "RESET ROLE;", "RESET ALL;")
@@ -55,14 +56,17 @@ class Session:
         self.notices: list[str] = []
         self.traces_of: tuple[str, str] | None = None
         """The script that may have left in this session what RESET ALL does not clear."""
-        self.broken = False
-        """The connection is lost, or closed because nobody knew what it was doing."""
         try:
             self._look(search_path)
         except BaseException:
             self.connection.close()
             raise
         self.connection.add_notice_handler(self._noticed)
+
+    @property
+    def broken(self) -> bool:
+        """The connection is lost, or closed because nobody knew what it was doing."""
+        return self.connection.closed or self.connection.broken
 
     def look_again(self) -> None:
         """Ask for Bascule's words about itself anew. Raises psycopg.Error."""
@@ -74,7 +78,7 @@ class Session:
     def _look(self, search_path: str | None) -> None:
         pid = self.connection.info.backend_pid
         look = _LOOK.format(pid=pid, path=literal(search_path), check=literal(CHECK_MILLISECONDS))
-        number, start, database, user, version, standby, meta, can_check, wanted_path = ask(
+        number, start, database, user, version, standby, meta, can_check, _, wanted_path = ask(
             self.connection, f"{look_sql(self._schema)}; {look}"
         )[0]
         self.pid = int(number or 0)
@@ -92,6 +96,8 @@ class Session:
         again = []
         if check is not None and not self.pooled:
             again.append(f"pg_catalog.set_config('client_connection_check_interval',{literal(check)},false)")
+        if not self.pooled:
+            again.append("pg_catalog.set_config('idle_session_timeout','0',false)")
         if wanted_path is not None:
             again.append(f"pg_catalog.set_config('search_path',{literal(wanted_path)},false)")
         self.tail: Sequence[str] = (*_CLEAN, f"SELECT {','.join(again)};") if again else _CLEAN
@@ -130,11 +136,17 @@ class Session:
         """
         if not self.pooled and self.traces_of is not None and self.traces_of != script:
             self.traces_of = None
-            exchange(self.connection, _CLEAR_TRACES)
+            self._tidy(_CLEAR_TRACES)
 
     def restore(self) -> None:
         """Put session settings back. Raises psycopg.Error."""
-        exchange(self.connection, "".join(self.tail).encode())
+        self._tidy("".join(self.tail).encode())
+
+    def _tidy(self, message: bytes) -> None:
+        """A session that cannot be cleaned is given up."""
+        results = exchange(self.connection, message)
+        if results and results[-1].status == FATAL_ERROR:
+            self.close()
 
     def take_notices(self) -> tuple[str, ...]:
         """What the server remarked since the last time."""
@@ -146,7 +158,6 @@ class Session:
 
     def close(self) -> None:
         """Hang up."""
-        self.broken = True
         self.connection.close()
 
     def _noticed(self, told: psycopg.errors.Diagnostic) -> None:

@@ -34,6 +34,7 @@ COPY_IN: Final = 4
 FATAL_ERROR: Final = 7
 # And its PGTransactionStatusType.
 IDLE: Final = 0
+ACTIVE: Final = 1
 IN_ERROR: Final = 3
 
 
@@ -79,10 +80,16 @@ def collect(
 
 
 def exchange(connection: Connection, message: bytes, *, seconds: float | None = None) -> list[PGresult]:
-    """`send` and `collect`. Raises as they do."""
+    """`send` and `collect`. Raises as they do; when it is broken off the connection is closed."""
     results: list[PGresult] = []
     send(connection, message)
-    collect(connection, results, seconds=seconds)
+    try:
+        collect(connection, results, seconds=seconds)
+    except BaseException:
+        if connection.pgconn.transaction_status == ACTIVE:
+            # Nobody waits for the rest of the answer any more, which would be taken for that to the next message.
+            connection.close()
+        raise
     return results
 
 
@@ -110,6 +117,20 @@ def ask(connection: Connection, message: str, *, seconds: float | None = None) -
 def settled(sql: str) -> str:
     """A statement in a transaction of its own, whatever isolation level or read-only default the role has."""
     return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;{sql};COMMIT"
+
+
+def has_ended(connection: Connection) -> bool:
+    """The other end of an idle connection is gone. Reads what has arrived, sends nothing."""
+    import psycopg
+
+    try:
+        poller = select.poll()
+        poller.register(connection.pgconn.socket, select.POLLIN)
+        if poller.poll(0):
+            connection.pgconn.consume_input()
+    except (psycopg.Error, OSError):
+        return True
+    return connection.broken
 
 
 def hang_up(connection: Connection) -> None:
