@@ -37,7 +37,8 @@ def changed(name: str, of: str, old: Any, new: Any) -> Iterator[tuple[str, Liter
     elif name == "owner":
         yield f"{'the owner' if not of else f'the owner of {of}'} was {shown(old)}, now {shown(new)}", "lossy"
     else:
-        yield f"{name.replace('_', ' ')}{f' of {of}' if of else ''} was {shown(old)}, now {shown(new)}", "lossy"
+        verb = "were" if name in _LISTS else "was"
+        yield f"{name.replace('_', ' ')}{f' of {of}' if of else ''} {verb} {shown(old)}, now {shown(new)}", "lossy"
 
 
 def shown(value: Any) -> str:

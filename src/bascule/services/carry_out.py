@@ -32,7 +32,7 @@ from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson
 from bascule.ports.database import Job, Lease, LedgerChange, Mark, Performed, Progress, WorkFailed
 from bascule.services.context import Context
 from bascule.services.entries import entry_of
-from bascule.services.failures import failed
+from bascule.services.failures import broken_off, failed
 from bascule.services.trying import LANDED, Attempts
 
 
@@ -79,7 +79,10 @@ class CarryOut:
                 while not isinstance(command := decide(self.planned, facts), Finished):
                     facts = self._do(command, facts)
         except BasculeError as error:
-            self._write_failure(error)
+            told = error if self._written else broken_off(self.context, self.planned, self.run_id, error)
+            self._write_failure(told)
+            if told is not error:
+                raise told from error
             raise
         return Done(ms=self._elapsed_ms(), rows=tuple(self.rows), notes=tuple(self._notes))
 

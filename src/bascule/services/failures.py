@@ -11,7 +11,16 @@ from bascule.domain.migration import Script
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.domain.statement import Statement
 from bascule.engine.decide import BEGUN
-from bascule.errors import BasculeError, Interrupted, LockNotAvailable, MigrationFailed, State
+from bascule.errors import (
+    BasculeError,
+    Interrupted,
+    LockNotAvailable,
+    MigrationFailed,
+    Refused,
+    State,
+    TargetUnreachable,
+    UsageError,
+)
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
 
@@ -58,6 +67,30 @@ def failed(
         state=state,
         details=details,
     )
+
+
+def broken_off(context: Context, planned: PlannedMigration, run_id: str, error: BasculeError) -> BasculeError:
+    """The same error, true of the whole run: a port that fails between two pieces of work knows only of its own.
+
+    A connection that cannot be had any more in the middle of a run is a failed run, not a wrong address.
+    """
+    if error.state != "unchanged":
+        return error
+    if isinstance(error, TargetUnreachable):
+        return failed(context, planned, run_id, WorkFailed("lost", error.message), None)
+    state, truth = _truth(context, planned, WorkFailed("error", error.message))
+    return error if state == "unchanged" else owning_up(error, state, truth)
+
+
+def owning_up(error: BasculeError, state: State, truth: str) -> BasculeError:
+    """An error that says "unchanged", after something has changed. What was refused beforehand then is a failure."""
+    if isinstance(error, Refused | UsageError):
+        return MigrationFailed(
+            f"{error.message}\n{truth}", code=error.code, hint=error.hint, state=state, details=error.details
+        )
+    error.message += f"\n{truth}"
+    error.state = state
+    return error
 
 
 _CODES = {

@@ -207,7 +207,7 @@ def test_a_body_differs_in_layout_or_in_meaning(one: str, other: str, language: 
         ({"owner": "a"}, {"owner": "b"}, "the owner was a, now b"),
         ({"comment": "x"}, {}, "comment was x, now none"),
         ({"options": ["a=1", "b=2"]}, {"options": ["b=2"]}, "option a=1 is missing"),
-        ({"labels": ["a", "b"]}, {"labels": ["b", "a"]}, "labels was a, b, now b, a"),
+        ({"labels": ["a", "b"]}, {"labels": ["b", "a"]}, "labels were a, b, now b, a"),
         ({"grants": ["bob: SELECT"]}, {}, "privileges were bob: SELECT, now the usual"),
         ({"row_security": True}, {}, "it was under row level security, now not under row level security"),
         ({"comment": "y" * 300}, {}, f"comment was {'y' * 200}…, now none"),

@@ -95,11 +95,14 @@ def work_failed(
     told: Diagnostic,
     *,
     kind: FailureKind | None = None,
+    words: str | None = None,
     statement: int | None = None,
     position: int | None = None,
     blockers: tuple[str, ...] = (),
 ) -> WorkFailed:
-    """What the server told, as the ports know it. The caller raises it from the driver's error."""
+    """What the server told, as the ports know it. The caller raises it from the driver's error. `words`: where we know
+    better than the server why.
+    """
     sqlstate = told.sqlstate or ""
     message = told.message_primary or "the server gave no reason"
     hint = told.message_hint or ""
@@ -107,7 +110,7 @@ def work_failed(
         hint = "Take COMMIT and ROLLBACK out of the script, or turn its surrounding transaction off."
     return WorkFailed(
         kind or kind_of(sqlstate, message),
-        message,
+        words or message,
         statement=statement,
         position=position,
         sqlstate=sqlstate,

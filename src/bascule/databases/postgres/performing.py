@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bascule.databases.postgres import watch as looking
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 5.0
 _STOP_TRIES = 10
+_STOPPED: Mapping[FailureKind, str] = {
+    "fence": "stopped, because the lease could not be renewed in time",
+    "lock_timeout": "stopped, because it waited too long for others to release their locks",
+    "cancelled": "stopped on request",
+}
+"""What we say where the server only says that it was asked to stop."""
 """Seconds for a cancelled statement to end; after that the connection is given up."""
 
 
@@ -59,8 +65,7 @@ class Performer:
         )
         self._process = looking.process_of(None if session.pooled else session.pid, tag)
 
-    # ---- a job
-    # -------------------------------------------------------------------------------------------------------
+    # A job
 
     def perform(
         self,
@@ -97,8 +102,7 @@ class Performer:
         self.session.traces_of = (job.migration, job.direction)
         return self._close(job, number, keeper, facts, watch, [])
 
-    # ---- one statement outside any transaction
-    # -----------------------------------------------------------------------
+    # One statement outside any transaction
 
     def bare(
         self,
@@ -157,8 +161,7 @@ class Performer:
         except psycopg.Error:
             self.session.close()
 
-    # ---- in pieces
-    # ---------------------------------------------------------------------------------------------------
+    # In pieces
 
     def _in_pieces(self, job: Job, token: int, keeper: Keeper, facts: bool, watch: Watch | None) -> Performed:
         """Statement by statement: what is too large for one message, or changes how the rest of one is read."""
@@ -219,8 +222,7 @@ class Performer:
             self._roll_back()
             raise WorkFailed("error", "the function rolled its own work back")
 
-    # ---- sending and judging
-    # -----------------------------------------------------------------------------------------
+    # Sending and judging
 
     def _begin(self, job: Job, keeper: Keeper) -> None:
         import psycopg
@@ -326,7 +328,12 @@ class Performer:
         kind = self._kind(told, work)
         self._roll_back()
         failure = work_failed(
-            told, kind=kind, statement=index, position=offset, blockers=self._blockers(kind, job, keeper, work)
+            told,
+            kind=kind,
+            words=_STOPPED.get(kind) if work.reason else None,
+            statement=index,
+            position=offset,
+            blockers=self._blockers(kind, job, keeper, work),
         )
         failure.__cause__ = error
         return failure
@@ -353,8 +360,7 @@ class Performer:
         """
         if position:
             offset = int(position) - 1
-            if self.session.connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-                # Such a server counts bytes.
+            if self.session.counts_bytes:
                 offset = len(message.encode()[:offset].decode(errors="ignore"))
             found = message.locate(offset)
             if found is not None:

@@ -88,6 +88,8 @@ class Session:
         self.database, self.user = database or "", user or ""
         self.version = int(version or 0)
         self.standby = standby == "t"
+        self.counts_bytes = self.connection.info.parameter_status("server_encoding") == "SQL_ASCII"
+        """The server tells positions in bytes, not in characters."""
         self.meta = parsed(meta)
         # Other systems cannot tell that a client is gone without reading from it, and refuse the setting.
         check = None if can_check is None else CHECK_MILLISECONDS

@@ -20,7 +20,6 @@
 
 -- Who has been given what, or has lost it, unlike what holds by default. NULL: nobody; also where the list was written out
 -- and says no more than an empty one.
-
 CREATE OR REPLACE FUNCTION @schema@.shape_grants(acl pg_catalog.aclitem[], kind "char", owner pg_catalog.oid)
 RETURNS pg_catalog.jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $grants$
 DECLARE
@@ -183,8 +182,10 @@ DECLARE
   has_more boolean; has_specials boolean; has_parents boolean;
   -- Tables of which only items are looked at: they own what was found among columns, constraints, indexes, or anything else.
   column_guests oid[]; constraint_guests oid[]; index_guests oid[]; strangers oid[]; guest_ids oid[];
-  -- What they look like, by oid (as text).
-  notes jsonb; specials jsonb; columns_of jsonb; defaults_of jsonb; constraints_of jsonb; indexes_of jsonb; triggers_of jsonb; rules_of jsonb;
+  -- Comments, by oid of the catalog, oid of the object, and number of the column.
+  notes jsonb;
+  -- What the objects look like, by oid (as text).
+  specials jsonb; columns_of jsonb; defaults_of jsonb; constraints_of jsonb; indexes_of jsonb; triggers_of jsonb; rules_of jsonb;
   policies_of jsonb; statistics_of jsonb; publications_of jsonb; parents_of jsonb; parameters_of jsonb;
   added jsonb; objects jsonb := '{}';
 BEGIN
@@ -192,7 +193,8 @@ BEGIN
   IF whole THEN
     schema_ids := ARRAY(SELECT oid FROM pg_namespace
       WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND oid IS DISTINCT FROM own_schema
-        AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = pg_namespace.oid AND d.deptype = 'e'));
+        AND NOT EXISTS (SELECT FROM pg_depend AS d
+          WHERE d.classid = 'pg_namespace'::regclass AND d.objid = pg_namespace.oid AND d.deptype = 'e'));
     extension_ids := ARRAY(SELECT oid FROM pg_extension);
     relation_ids := ARRAY(SELECT c.oid FROM pg_class AS c
       WHERE c.relnamespace = ANY (schema_ids) AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
@@ -274,11 +276,15 @@ BEGIN
         UNION
         SELECT d.classid, d.objid,
           CASE
-            WHEN d.deptype = 'e' OR d.deptype = 'i' AND d.classid IN ('pg_type'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass) OR d.deptype = 'a' AND d.classid = 'pg_attrdef'::regclass
-            THEN -1 ELSE d.objsubid
+            WHEN d.deptype = 'e'
+              OR d.deptype = 'i' AND d.classid IN ('pg_type'::regclass, 'pg_trigger'::regclass, 'pg_rewrite'::regclass)
+              OR d.deptype = 'a' AND d.classid = 'pg_attrdef'::regclass
+            THEN -1
+            ELSE d.objsubid
           END
         FROM reached JOIN pg_depend AS d ON d.refclassid = reached.class AND d.refobjid = reached.id
-        WHERE (reached.part <= 0 OR d.refobjsubid = reached.part) AND d.deptype <> 'x' AND (d.deptype <> 'e' OR reached.class = 'pg_extension'::regclass)
+        WHERE (reached.part <= 0 OR d.refobjsubid = reached.part)
+          AND d.deptype <> 'x' AND (d.deptype <> 'e' OR reached.class = 'pg_extension'::regclass)
           AND reached.class NOT IN ('pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass)
       )
       SELECT
@@ -313,11 +319,13 @@ BEGIN
       FROM (
         SELECT 'pg_class'::regclass AS class, ev_class AS id, 0 AS part FROM pg_rewrite WHERE oid = ANY (rule_ids)
         UNION
-        SELECT 'pg_class'::regclass, f.adrelid, f.adnum FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+        SELECT 'pg_class'::regclass, f.adrelid, f.adnum
+        FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
         WHERE f.oid = ANY (default_ids) AND a.attgenerated <> ''
       ) AS owners
-      WHERE (relation_ids IS NULL OR id <> ALL (relation_ids)) AND NOT EXISTS (SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
-          WHERE seed.class = owners.class AND seed.id = owners.id AND coalesce(seed.part, 0) IN (0, owners.part));
+      WHERE (relation_ids IS NULL OR id <> ALL (relation_ids)) AND NOT EXISTS (
+        SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
+        WHERE seed.class = owners.class AND seed.id = owners.id AND coalesce(seed.part, 0) IN (0, owners.part));
       EXIT WHEN more_ids IS NULL;
       seed_parts := array_fill(0, ARRAY[cardinality(seed_ids)]);
       seed_classes := seed_classes || more_classes;
@@ -368,9 +376,10 @@ BEGIN
   END IF;
   table_ids := coalesce(table_ids, '{}');
 
-  -- 4. Their parts. Items of tables that are not looked at entirely come along: `strangers` are those tables.
+  -- 4. Their parts. Items of tables that are not looked at entirely come along.
   IF table_ids <> '{}' OR column_table_ids IS NOT NULL THEN
-    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids)), bool_or(special), bool_or(inherited)
+    SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids)),
+      bool_or(special), bool_or(inherited)
     INTO columns_of, column_guests, has_specials, has_parents
     FROM (
       SELECT attrelid AS owner, bool_or(attinhcount > 0) AS inherited,
@@ -466,15 +475,16 @@ BEGIN
       'owned_by', (
         SELECT jsonb_build_object('table', d.refobjid::regclass, 'column', a.attname)
         FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = seqrelid AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))))
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = seqrelid AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass
+          AND d.deptype IN ('a', 'i')))))
     INTO parameters_of
     FROM pg_sequence WHERE seqrelid = ANY (sequence_ids);
   END IF;
-
   IF has_parents THEN
     SELECT jsonb_object_agg(inhrelid::text, names) INTO parents_of
     FROM (
-      SELECT inhrelid, jsonb_agg(inhparent::regclass ORDER BY inhseqno) AS names FROM pg_inherits WHERE inhrelid = ANY (table_ids) GROUP BY inhrelid
+      SELECT inhrelid, jsonb_agg(inhparent::regclass ORDER BY inhseqno) AS names
+      FROM pg_inherits WHERE inhrelid = ANY (table_ids) GROUP BY inhrelid
     ) AS grouped;
   END IF;
   IF has_more THEN
@@ -568,8 +578,8 @@ BEGIN
     SELECT jsonb_object_agg(
       CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'c' THEN 'type ' ELSE 'table ' END || c.oid::regclass,
       jsonb_strip_nulls(jsonb_build_object(
-        'partial', true, 'columns', columns_of -> c.oid::text, 'defaults', defaults_of -> c.oid::text, 'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text,
-        'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
+        'partial', true, 'columns', columns_of -> c.oid::text, 'defaults', defaults_of -> c.oid::text,
+        'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text, 'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
         'statistics', statistics_of -> c.oid::text)))
     INTO added
     FROM pg_class AS c
@@ -583,7 +593,8 @@ BEGIN
         'owner', pg_get_userbyid(c.relowner), 'linked', CASE WHEN NOT whole AND c.oid <> ALL (named_ids) THEN true END,
         'columns', columns_of -> c.oid::text, 'constraints', constraints_of -> c.oid::text, 'indexes', indexes_of -> c.oid::text,
         'triggers', triggers_of -> c.oid::text, 'rules', rules_of -> c.oid::text, 'policies', policies_of -> c.oid::text,
-        'statistics', statistics_of -> c.oid::text, 'publications', publications_of -> c.oid::text, 'inherits', parents_of -> c.oid::text)))
+        'statistics', statistics_of -> c.oid::text, 'publications', publications_of -> c.oid::text,
+        'inherits', parents_of -> c.oid::text)))
     INTO added
     FROM pg_class AS c WHERE c.oid = ANY (table_ids || sequence_ids);
     objects := objects || coalesce(added, '{}');
@@ -609,7 +620,8 @@ BEGIN
       INTO added
       FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
       WHERE p.oid = ANY (routine_ids) AND p.pronamespace IS DISTINCT FROM own_schema
-        AND (named_ids @> ARRAY[p.oid] OR NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'));
+        AND (named_ids @> ARRAY[p.oid] OR NOT EXISTS (
+          SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i'));
       objects := objects || coalesce(added, '{}');
     END IF;
     IF type_ids IS NOT NULL THEN
@@ -619,7 +631,8 @@ BEGIN
         'labels', (SELECT jsonb_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid),
         'columns', CASE WHEN typtype = 'c' THEN (
           SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-            'name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', false, 'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
+            'name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', false,
+            'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
             'comment', notes -> ('1259/' || attrelid || '/' || attnum))) ORDER BY attnum)
           FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped) END,
         'type', CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,
