@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bascule.domain.migration import Direction, Migration, Script
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.domain.statement import Dialect, Effect, Insight, Statement, Touch
 from bascule.errors import SourceError
-from bascule.planning.meaning import meaning, parser_of
-from bascule.sql.checksum import semantic_hash
+from bascule.planning.meaning import parser_of
+from bascule.sql.checksum import semantic_hash, semantic_hash_of
 from bascule.sql.classify import inspect
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.split import split
@@ -41,8 +41,8 @@ def plan_migration(migration: Migration, direction: Direction, dialect: Dialect)
         direction=direction,
         steps=steps,
         transactional=transactional,
-        touch=touch_of(migration, dialect),
-        semantic_hash=meaning(script, dialect),
+        touch=_touch_of(migration, dialect, {direction: insights}),
+        semantic_hash=semantic_hash_of(statements, dialect),
         parser=parser_of(script),
         undecidable=_undecidable(steps),
         destroys=tuple(
@@ -65,13 +65,20 @@ def touch_of(migration: Migration, dialect: Dialect) -> Touch:
     """What up and down together may change in the schema, so that the look of before covers what the down will
     touch.
     """
+    return _touch_of(migration, dialect, {})
+
+
+def _touch_of(migration: Migration, dialect: Dialect, known: Mapping[Direction, Sequence[Insight]]) -> Touch:
+    """`known`: what was read already, by direction."""
+    scripts: tuple[tuple[Direction, Script | None], ...] = (("up", migration.up), ("down", migration.down))
     touch = Touch()
-    for script in (migration.up, migration.down):
+    for direction, script in scripts:
         if script is None or script.empty:
             continue
         if script.language == "python":
             return Touch(everything=True, reasons=("Python code may touch anything",))
-        touch = touch | script_touch(read_script(script, dialect)[1])
+        insights = known[direction] if direction in known else read_script(script, dialect)[1]
+        touch = touch | script_touch(insights)
     return touch
 
 

@@ -21,6 +21,7 @@ from bascule.services.report import Report
 from bascule.services.requests import UpRequest
 from bascule.services.runs import RunNames
 from bascule.services.situation import Situation, look
+from bascule.services.so_far import owning_up_to
 from bascule.services.unfinished import finish
 
 
@@ -43,11 +44,12 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     with leased(context, run, needless=lambda: _nothing_left(context, situation, planned)) as lease:
         if lease is None:
             return Report(success=True, message="Nothing left to do: another process has just applied it.")
-        finished = finish(context, lease)
-        now = look(context, situation.refs)
-        if _changed(situation, now):
-            planned = _again(context, request, now, planned)
-        runs = [*finished, *_with_hooks(context, lease, planned, finished)]
+        runs = finish(context, lease)
+        with owning_up_to(runs):
+            now = look(context, situation.refs)
+            if _changed(situation, now):
+                planned = _again(context, request, now, planned)
+            _with_hooks(context, lease, planned, runs)
     return Report(
         success=True,
         message=_did(runs),
@@ -90,18 +92,16 @@ def _again(
     return tuple(kept[ref.name] for ref in choice.order)
 
 
-def _with_hooks(
-    context: Context, lease: Lease, planned: Sequence[PlannedMigration], before: Sequence[Run]
-) -> list[Run]:
+def _with_hooks(context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run]) -> None:
     if not planned:
-        return []
+        return
     run_hooks(context, lease, "before_up")
-    runs = _run_all(context, lease, planned, before)
+    _run_all(context, lease, planned, runs)
     run_hooks(context, lease, "after_up")
-    return runs
 
 
-def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration], before: Sequence[Run]) -> list[Run]:
+def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run]) -> None:
+    """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock)
     ids = [names.mint(each.name) for each in planned]
     if planned:
@@ -112,14 +112,12 @@ def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration]
             data={"runs": ids, "owner": context.owner},
         )
         context.target.append((batch,), durable=False)
-    runs: list[Run] = []
     for each, run_id in zip(planned, ids, strict=True):
         try:
             runs.append(apply_one(context, lease, each, run_id))
         except BasculeError as error:
-            _tell_of_all(error, [*before, *runs], each, run_id, context)
+            _tell_of_all(error, runs, each, run_id, context)
             raise
-    return runs
 
 
 def _tell_of_all(

@@ -28,11 +28,11 @@ from bascule.engine.commands import (
 )
 from bascule.engine.decide import BEGUN, decide
 from bascule.engine.facts import Facts, recall
-from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson
+from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson, TargetUnreachable
 from bascule.ports.database import Job, Lease, LedgerChange, Mark, Performed, Progress, WorkFailed
 from bascule.services.context import Context
 from bascule.services.entries import entry_of
-from bascule.services.failures import broken_off, failed
+from bascule.services.failures import Left, broken_off, failed
 from bascule.services.trying import LANDED, Attempts
 
 
@@ -79,8 +79,7 @@ class CarryOut:
                 while not isinstance(command := decide(self.planned, facts), Finished):
                     facts = self._do(command, facts)
         except BasculeError as error:
-            told = error if self._written else broken_off(self.context, self.planned, self.run_id, error)
-            self._write_failure(told)
+            told = self._told(error)
             if told is not error:
                 raise told from error
             raise
@@ -130,7 +129,7 @@ class CarryOut:
                 return self._wait_for_builder(step, facts)
             case Fail():
                 assert self._failure is not None, "the engine fails only a step that this process sent"
-                raise self._failed(self._failure, command.step)
+                raise self._failed(self._failure, command.step, self._left(command.step, facts))
             case Ask():
                 raise self._ask(command)
             case Finished():
@@ -218,15 +217,40 @@ class CarryOut:
 
     def _bare_failed(self, step: Step, failure: WorkFailed, facts: Facts) -> Facts:
         if failure.kind == "lost":
-            self._attempts().after_loss(failure)
-            return facts.with_step(step.index, seen=None)
+            return self._connected_again(step, failure, facts)
         if failure.kind in ("fence", "cancelled"):
-            raise self._failed(failure, step)
+            raise self._failed(failure, step, self._left(step, facts))
         self._append(
             self._fact("step_failed", step.index, error=failure.message, sqlstate=failure.sqlstate), durable=True
         )
         self._failure = failure
         return facts.with_step(step.index, outcome="refused", seen=None)
+
+    def _connected_again(self, step: Step, failure: WorkFailed, facts: Facts) -> Facts:
+        """After a loss the catalog has to be looked at anew."""
+        try:
+            self._attempts().after_loss(failure)
+        except WorkFailed as gone:
+            raise self._failed(gone, step) from gone
+        return facts.with_step(step.index, seen=None)
+
+    def _left(self, step: Step, facts: Facts) -> Left | None:
+        """What a statement that was cut short or refused left behind; None: nothing, as far as the catalog tells."""
+        effect = step.insights[0].effect
+        line = step.statements[0].line
+        if effect is None or effect.action == "harmless":
+            return None
+        try:
+            seen = self.context.target.observe(effect)
+        except (BasculeError, WorkFailed):
+            return "unknown", f"What line {line} left behind could not be looked at."
+        if seen.state in ("broken", "building"):
+            return "changed", f"Line {line} was cut short: {seen.words}. The next run clears that away by itself."
+        if seen.state == "undecidable":
+            return "unknown", f"How far line {line} came, nothing in the database tells."
+        if seen.state == "complete" and facts.of(step.index).before != "complete":
+            return "changed", f"What line {line} asks for is there: {seen.words}."
+        return None
 
     def _repair(self, step: Step, facts: Facts) -> Facts:
         effect = step.insights[0].effect
@@ -235,9 +259,8 @@ class CarryOut:
             words = self.context.target.repair(effect, lease=self.lease)
         except WorkFailed as failure:
             if failure.kind == "lost":
-                self._attempts().after_loss(failure)
-                return facts.with_step(step.index, seen=None)
-            raise self._failed(failure, step) from failure
+                return self._connected_again(step, failure, facts)
+            raise self._failed(failure, step, self._left(step, facts)) from failure
         self._note(words)
         self._append(self._fact("repaired", step.index, words=words), durable=True)
         return facts.with_step(step.index, seen=None, repairs=facts.of(step.index).repairs + 1, **_again(facts, step))
@@ -432,21 +455,28 @@ class CarryOut:
     def _state(self, facts: Facts) -> Any:
         return "changed" if any(index != BEGUN for index in facts.marks) else "unchanged"
 
-    def _write_failure(self, error: BasculeError) -> None:
-        """What the author's Python raised has not passed through `failed`, which writes the fact."""
+    def _told(self, error: BasculeError) -> BasculeError:
+        """What the author's Python or a port raised has not passed through `failed`, which looks at the database and
+        writes the fact.
+        """
         if self._written:
-            return
+            return error
+        told = broken_off(self.context, self.planned, self.run_id, error)
+        if not isinstance(error, TargetUnreachable):
+            self._write_failure(told)
+        return told
+
+    def _write_failure(self, error: BasculeError) -> None:
         try:
             self._append(self._fact("run_failed", error=error.message, state=error.state), durable=True)
         except (BasculeError, WorkFailed) as problem:
             self.context.say(f"The failure could not be written to the journal: {problem}")
 
-    def _failed(self, failure: WorkFailed, step: Step | None) -> Exception:
+    def _failed(self, failure: WorkFailed, step: Step | None, left: Left | None = None) -> Exception:
         self._written = True
-        return failed(self.context, self.planned, self.run_id, failure, step)
+        return failed(self.context, self.planned, self.run_id, failure, step, left)
 
     def _ask(self, command: Ask) -> NeedsPerson:
-        self._written = True
         self._append(
             self._fact("asked", command.step.index, code=command.code, question=command.question), durable=True
         )
@@ -456,6 +486,7 @@ class CarryOut:
             "temporary_lost": "Finish the rest by hand and record it with: bascule mark "
             f"{self.planned.name} --applied; or, if nothing needs it, go on with: bascule recover --answer done",
         }
+        self._written = True
         return NeedsPerson(
             f"{self.planned.name}: {command.question}",
             code=command.code,

@@ -24,12 +24,25 @@ from bascule.errors import (
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
 
+Left = tuple[State, str]
+"""What a statement outside any transaction left behind, and the same in words."""
+
 
 def failed(
-    context: Context, planned: PlannedMigration, run_id: str, failure: WorkFailed, step: Step | None
+    context: Context,
+    planned: PlannedMigration,
+    run_id: str,
+    failure: WorkFailed,
+    step: Step | None,
+    left: Left | None = None,
 ) -> BasculeError:
-    """The error for a failure, after looking at what the database kept, with the fact of it written to the journal."""
+    """The error for a failure, after looking at what the database kept, with the fact of it written to the journal.
+
+    `left`: what the failed step left behind although it has no mark.
+    """
     state, truth = _truth(context, planned, failure)
+    if left is not None and failure.kind != "lost":
+        state, truth = (left[0] if state == "unchanged" else state), f"{truth} {left[1]}"
     statement = _statement(planned, failure, step)
     where = _where(context, planned, failure, statement)
     kind = "run_interrupted" if failure.kind == "cancelled" and context.stopping() else "run_failed"

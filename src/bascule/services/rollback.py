@@ -25,6 +25,7 @@ from bascule.services.report import Report
 from bascule.services.requests import RollbackRequest
 from bascule.services.runs import RunNames
 from bascule.services.situation import Situation, look
+from bascule.services.so_far import owning_up_to
 from bascule.services.undo import undo_one
 from bascule.services.unfinished import finish
 
@@ -50,20 +51,19 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     context.target.prepare()
     with leased(context, f"rollback of {', '.join((*begun, *_names(plans)))}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
-        finished = finish(context, lease, leave=frozenset(half_done))
-        now = look(context, situation.refs)
-        _require_nothing_else(situation, now, finished, chosen={*begun, *_names(plans)})
-        plans = _still_there(plans, now)
-        runs: list[Run] = []
-        if plans:
-            run_hooks(context, lease, "before_rollback")
-            runs = _undo_all(context, lease, plans, now, finished)
-            run_hooks(context, lease, "after_rollback")
-    undone = [*(run for run in finished if run.direction == "down"), *runs]
+        runs = finish(context, lease, leave=frozenset(half_done))
+        with owning_up_to(runs):
+            now = look(context, situation.refs)
+            _require_nothing_else(situation, now, chosen={*begun, *_names(plans)})
+            plans = _still_there(plans, now)
+            if plans:
+                run_hooks(context, lease, "before_rollback")
+                _undo_all(context, lease, plans, now, runs)
+                run_hooks(context, lease, "after_rollback")
     return Report(
         success=True,
-        message=_did(undone),
-        runs=(*finished, *runs),
+        message=_did([run for run in runs if run.direction == "down"]),
+        runs=tuple(runs),
         warnings=accepted,
         details={"losses": list(losses)} if losses else {},
     )
@@ -95,7 +95,7 @@ def _begun(situation: Situation, half_done: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name, direction in situation.marks if direction == "down" and name not in half_done))
 
 
-def _require_nothing_else(situation: Situation, now: Situation, finished: Sequence[Run], chosen: set[str]) -> None:
+def _require_nothing_else(situation: Situation, now: Situation, *, chosen: set[str]) -> None:
     """What is to be undone was chosen before the wait for the lease. That some of it is undone by now is no harm: the
     server may have ended what a killed process had sent it. Raises Refused for every other change.
     """
@@ -106,8 +106,6 @@ def _require_nothing_else(situation: Situation, now: Situation, finished: Sequen
         "The ledger changed while this command was waiting: another process applied or rolled back something.",
         code="changed_meanwhile",
         hint="Look with bascule status, then run again.",
-        state="changed" if finished else "unchanged",
-        details={"data": [run.as_dict() for run in finished]} if finished else {},
     )
 
 
@@ -205,10 +203,10 @@ def _up_changed_nothing(context: Context, planned: PlannedMigration) -> bool:
 
 
 def _undo_all(
-    context: Context, lease: Lease, plans: Sequence[PlannedMigration], situation: Situation, before: Sequence[Run]
-) -> list[Run]:
+    context: Context, lease: Lease, plans: Sequence[PlannedMigration], situation: Situation, runs: list[Run]
+) -> None:
+    """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock)
-    runs: list[Run] = []
     gone = {each.name for each in plans}
     for each in plans:
         try:
@@ -225,12 +223,11 @@ def _undo_all(
                 direction="down",
                 error=error.message,
             )
-            error.details.setdefault("data", [run.as_dict() for run in (*before, *runs, failed)])
+            error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
             if runs:
-                error.message += f"\nRolled back before it, and stays so: {', '.join(run.name for run in runs)}."
+                error.message += f"\nDone before it, and stays so: {', '.join(run.name for run in runs)}."
                 error.state = "changed" if error.state == "unchanged" else error.state
             raise
-    return runs
 
 
 def _others(context: Context, planned: PlannedMigration, situation: Situation, gone: set[str]) -> str | None:

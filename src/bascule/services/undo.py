@@ -8,7 +8,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.domain.schema import Snapshot, Verdict
 from bascule.errors import BasculeError
-from bascule.ports.database import Lease
+from bascule.ports.database import Lease, WorkFailed
 from bascule.rollback.ignore import leave_out
 from bascule.rollback.verdict import compare, verdict
 from bascule.services.carry_out import CarryOut
@@ -41,8 +41,7 @@ def undo_one(
             context, "migration.rollback_failed", work.run_id, planned.name, error=error.message, state=error.state
         )
         raise
-    reached, differences = _look(context, planned, before, why_not)
-    _remember(context, planned, work.run_id, reached, differences)
+    reached, differences = _judged(context, planned, work.run_id, before, why_not)
     _publish(context, "migration.rollback_completed", work.run_id, planned.name, verdict=reached, executionTime=done.ms)
     return Run(
         id=work.run_id,
@@ -56,6 +55,18 @@ def undo_one(
         differences=differences,
         notes=(*planned.warnings, *done.notes, *((why_not,) if why_not else ())),
     )
+
+
+def _judged(
+    context: Context, planned: PlannedMigration, run_id: str, before: Snapshot | None, why_not: str | None
+) -> tuple[Verdict, tuple[str, ...]]:
+    """How exact it was, looked at and written down. The rollback is done whatever comes of this."""
+    try:
+        reached, differences = _look(context, planned, before, why_not)
+        _remember(context, planned, run_id, reached, differences)
+    except (BasculeError, WorkFailed) as problem:
+        return "unverified", (f"the look at the schema afterwards failed: {problem}",)
+    return reached, differences
 
 
 def _look(

@@ -9,6 +9,7 @@ from bascule.ports.database import Lease
 from bascule.services.apply_one import apply_one
 from bascule.services.context import Context
 from bascule.services.planned import plan_one
+from bascule.services.so_far import owning_up_to
 from bascule.services.undo import undo_one
 
 
@@ -18,16 +19,17 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
     Raises as `CarryOut.perform`; `NeedsPerson` where the file of a half-done script is gone.
     """
     runs: list[Run] = []
-    for name, direction in sorted(context.target.marks(), key=lambda key: (key[1] != "down", key[0])):
-        if name in leave:
-            continue
-        marks = context.target.marks().get((name, direction))
-        if not marks:
-            continue
-        planned = _plan(context, name, direction)
-        run_id = next(iter(marks.values()))[1]
-        context.say(f"Finishing {name} ({direction}), which an earlier run left half done.")
-        runs.append((apply_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
+    with owning_up_to(runs):
+        for name, direction in sorted(context.target.marks(), key=lambda key: (key[1] != "down", key[0])):
+            if name in leave:
+                continue
+            marks = context.target.marks().get((name, direction))
+            if not marks:
+                continue
+            planned = _plan(context, name, direction)
+            run_id = next(iter(marks.values()))[1]
+            context.say(f"Finishing {name} ({direction}), which an earlier run left half done.")
+            runs.append((apply_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
     return runs
 
 

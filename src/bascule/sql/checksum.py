@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from bascule.domain.statement import Dialect
+from collections.abc import Iterable
+
+from bascule.domain.statement import Dialect, Statement
 from bascule.sql.meaning import meaning_diff
 from bascule.sql.normal import normal_form
 from bascule.sql.split import split
 
-__all__ = ["SEMANTIC_VERSION", "exact_hash", "meaning_diff", "semantic_hash"]
+__all__ = ["SEMANTIC_VERSION", "exact_hash", "meaning_diff", "semantic_hash", "semantic_hash_of"]
 
 SEMANTIC_VERSION = "bascule-lexer 1"
 """Which reading made a semantic hash. Two hashes of different readings say nothing about each other."""
@@ -26,10 +28,15 @@ def semantic_hash(text: str, dialect: Dialect) -> str:
     Literals, quoted identifiers, dollar-quoted bodies and the rows of a COPY count byte for byte. Raises
     SqlSyntaxProblem where the text cannot be split.
     """
+    return semantic_hash_of(split(text, dialect), dialect)
+
+
+def semantic_hash_of(statements: Iterable[Statement], dialect: Dialect) -> str:
+    """`semantic_hash` of a script that is split already."""
     import hashlib
 
     digest = hashlib.sha256()
-    for statement in split(text, dialect):
+    for statement in statements:
         digest.update(normal_form(statement, dialect).encode("utf-8", "surrogatepass"))
         digest.update(b";\n")
     return digest.hexdigest()

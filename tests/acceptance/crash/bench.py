@@ -124,7 +124,9 @@ class Bench:
         truth = self.ground.truth(site)
         said = ended.document.get("error", {}).get("state")
         changed = truth.differs_from(before)
-        if said not in ("unchanged", "changed", "unknown"):
+        if ended.document.get("error", {}).get("code") == "unexpected":
+            trial.wrong("told", f"an error nobody foresaw: {_words(ended)}")
+        elif said not in ("unchanged", "changed", "unknown"):
             trial.wrong("told", f"exit {ended.code} without a word about the state: {_words(ended)}")
         elif (said == "unchanged" and changed) or (said == "changed" and not changed):
             differences = "; ".join(truth.differences(before)) or "it is as it was"

@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One way of crashing. `crash` leaves the database as the crash left it, and may answer the next run, begun already."""
+    """One way of crashing. `crash` leaves the database as the crash left it, and may answer the next run, if begun."""
 
     name: str
     databases: tuple[Dialect, ...]

@@ -100,6 +100,11 @@ INSERT INTO tally VALUES ('last');
 """,
     down="DROP INDEX CONCURRENTLY accounts_n;\nDELETE FROM tally WHERE what IN ('first', 'last');",
 )
+_INDEX_ALONE = native(
+    bare=True,
+    up="CREATE UNIQUE INDEX CONCURRENTLY accounts_n ON accounts (n);",
+    down="DROP INDEX CONCURRENTLY accounts_n;",
+)
 _REINDEX = native(
     bare=True,
     up="""
@@ -271,6 +276,16 @@ HISTORIES: tuple[History, ...] = (
         holds=(
             Hold(name="a writer", waits="CREATE INDEX CONCURRENTLY", sql=_WRITER),
             Hold(name="an old snapshot", waits="CREATE INDEX CONCURRENTLY", sql=_OLD_SNAPSHOT),
+        ),
+    ),
+    History(
+        name="index alone",
+        database="postgresql",
+        before=_APPLICATION,
+        files={"0001_index.sql": _INDEX_ALONE},
+        holds=(
+            Hold(name="a writer", waits="CREATE UNIQUE INDEX CONCURRENTLY", sql=_WRITER),
+            Hold(name="an old snapshot", waits="CREATE UNIQUE INDEX CONCURRENTLY", sql=_OLD_SNAPSHOT),
         ),
     ),
     History(

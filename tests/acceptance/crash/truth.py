@@ -109,7 +109,8 @@ WITH space AS (
 SELECT 'schema ' || nspname FROM space
 UNION ALL
 SELECT 'relation ' || c.oid::regclass || ' kind ' || c.relkind::text || ' '
-  || coalesce(array_to_string(c.reloptions, ','), '') || CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END
+  || coalesce(array_to_string(c.reloptions, ','), '')
+  || CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END
 FROM pg_class c JOIN space s ON s.oid = c.relnamespace
 UNION ALL
 SELECT 'column ' || c.oid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' '

@@ -15,6 +15,7 @@ from bascule.databases.postgres.target import PostgresTarget
 from bascule.domain.history import Holder
 from bascule.errors import NeedsPerson
 from bascule.ports.database import Limits, TargetOptions, WorkFailed
+from bascule.testing import PostgresServer
 from tests.integration.postgresql.target_builders import (
     child,
     job,
@@ -317,3 +318,20 @@ def test_whoever_loses_its_second_connection_is_not_taken_for_dead(bascule_postg
             time.sleep(0.5)
         assert lease.held()
         target.perform(job("SELECT 1"), lease=lease)
+
+
+def test_a_copy_of_a_database_does_not_end_the_work_in_its_original(
+    bascule_postgres_server: PostgresServer, bascule_postgres_url: str
+) -> None:
+    with leased(bascule_postgres_url) as (target, lease):
+        copied = rows(bascule_postgres_url, "SELECT main_pid, main_start, keeper_pid, keeper_start FROM bascule.lease")[
+            0
+        ]
+        with opened(bascule_postgres_server.create_database("copied")) as copy:
+            lease_of(copy).release()
+            pids = "main_pid = {}, main_start = '{}', keeper_pid = {}, keeper_start = '{}'".format(*copied)
+            held = f"owner = 'me@here:1', {pids}, expires_at = now() + interval '1 min'"
+            rows(bascule_postgres_server.url("copied"), f"UPDATE bascule.lease SET {held}")
+            assert lease_of(copy).taken_from is not None
+        target.perform(job("SELECT 1"), lease=lease)
+    bascule_postgres_server.drop_database("copied")

@@ -36,19 +36,18 @@ class Aside:
             psycopg.Error: the server refused.
             TimeoutError: no answer within `seconds`; the connection is given up.
         """
+        import psycopg
+
         with self._lock:
             fresh = self._connection is None
             try:
                 return self._ask(message, seconds)
-            except TimeoutError:
-                self._drop()
-                raise
-            except BaseException:
-                if self._connection is not None and not _is_broken(self._connection):
+            except psycopg.OperationalError:
+                if fresh or not self._is_broken():
                     raise
-                self._drop()
-                if fresh:
-                    raise
+            finally:
+                if self._is_broken():
+                    self._drop()
             return self._ask(message, seconds)
 
     def is_whole(self) -> bool:
@@ -80,6 +79,5 @@ class Aside:
             self._connection.close()
             self._connection = None
 
-
-def _is_broken(connection: Connection) -> bool:
-    return connection.closed or connection.broken
+    def _is_broken(self) -> bool:
+        return self._connection is not None and (self._connection.closed or self._connection.broken)

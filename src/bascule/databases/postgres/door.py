@@ -39,6 +39,7 @@ class Door:
         self._ask = url if callable(url) else lambda: url
         self._application = application
         self._tag = tag
+        self._place = ""
 
     def open(self, *, patience: float = PATIENCE) -> Connection:
         """A connection in autocommit mode that prepares no statements by itself.
@@ -60,11 +61,8 @@ class Door:
             pause = min(pause * 1.6, 1.0)
 
     def where(self) -> str:
-        """``host:port/database``, for messages."""
-        try:
-            return place(self._parameters(libpq_address(self._ask())))
-        except TargetUnreachable:
-            return "the address given"
+        """``host:port/database``, for messages; known once a connection was tried."""
+        return self._place or "the address given"
 
     def _try(self, seconds: float) -> Connection:
         try:
@@ -73,13 +71,14 @@ class Door:
             raise missing_driver(exc) from exc
         address = libpq_address(self._ask())
         parameters = self._parameters(address)
+        self._place = place(parameters)
         try:
             return psycopg.connect(
                 "", autocommit=True, prepare_threshold=None, **self._completed(parameters, max(1, int(seconds)))
             )
         except (psycopg.Error, UnicodeError) as exc:
             words = without_secrets(str(exc), address)
-            raised = unreachable(words, where=place(parameters), user=str(parameters.get("user") or ""))
+            raised = unreachable(words, where=self._place, user=str(parameters.get("user") or ""))
             # The driver's error may repeat the password: it is kept as the cause only where there is none to repeat.
             raise raised from (None if secrets_of(address) else exc)
 

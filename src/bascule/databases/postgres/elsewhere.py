@@ -28,7 +28,8 @@ class Elsewhere:
     def append(self, facts: Sequence[Fact], *, durable: bool, about: str) -> None:
         """Write facts about the database of this identity."""
         self.prepare()
-        sql = memory.append_sql(self._connections.quoted, facts, durable=durable, about=about)
+        schema, ascii_only = self._connections.quoted, self._connections.main().ascii_only
+        sql = memory.append_sql(schema, facts, durable=durable, about=about, ascii_only=ascii_only)
         self._connections.read(lambda session: ask(session.connection, sql), "write to the journal")
 
     def journal(self, wanted: memory.Wanted, *, about: str) -> list[Fact]:

@@ -72,7 +72,9 @@ BEGIN
         semantic_hash = excluded.semantic_hash, parser = excluded.parser, how = excluded.how,
         repeatable = excluded.repeatable, script = excluded.script;
     ELSE
-      -- One that is corrected keeps its position and time.
+      -- One that is corrected keeps its position and time. It was read from the ledger, which leaves scripts out: an empty one
+      -- takes nothing away.
+      script_text := coalesce(nullif(script_text, ''), (SELECT l.script FROM @schema@.ledger AS l WHERE l.name = entry ->> 'name'));
       DELETE FROM @schema@.ledger WHERE name = entry ->> 'name';
       INSERT INTO @schema@.ledger (name, version, position, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser,
         how, repeatable, script)
@@ -87,6 +89,35 @@ BEGIN
     SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step, f.data
     FROM jsonb_to_recordset(work -> 'facts')
       AS f (kind text, run_id text, migration text, direction text, step integer, data jsonb);
+  END IF;
+  RETURN spent;
+END
+$leave$;
+
+-- The same for the usual case, an up that becomes applied, whose bookkeeping then costs half: an entry of its own name, no
+-- marks, and at most one fact, about the run itself.
+CREATE OR REPLACE FUNCTION @schema@.leave(of_migration text, of_run text, of_direction text, its_version text, its_ms bigint,
+  its_exact_hash text, its_semantic_hash text, its_parser text, how_applied text, is_repeatable boolean, script_text text,
+  fact_kind text, fact_data jsonb)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $leave$
+DECLARE
+  spent constant bigint := extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000;
+BEGIN
+  IF current_setting('bascule.transaction', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+    RAISE EXCEPTION 'the script ended the transaction it runs in' USING ERRCODE = 'ZB002',
+      DETAIL = 'What it did before that was committed or rolled back by itself; what came after is undone.';
+  END IF;
+  INSERT INTO @schema@.ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how,
+    repeatable, script)
+  VALUES (of_migration, its_version, of_run, clock_timestamp(), coalesce(its_ms, spent), its_exact_hash, its_semantic_hash,
+    its_parser, how_applied, is_repeatable, script_text)
+  ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position, run_id = excluded.run_id,
+    applied_at = excluded.applied_at, execution_ms = excluded.execution_ms, exact_hash = excluded.exact_hash,
+    semantic_hash = excluded.semantic_hash, parser = excluded.parser, how = excluded.how,
+    repeatable = excluded.repeatable, script = excluded.script;
+  IF fact_kind IS NOT NULL THEN
+    INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, data)
+    VALUES (clock_timestamp(), fact_kind, of_run, of_migration, of_direction, fact_data);
   END IF;
   RETURN spent;
 END
@@ -107,13 +138,16 @@ BEGIN
 END
 $append$;
 
--- Whether a server process is still there. Its start tells it from a later one with the same number; a role without rights on
--- another's sessions does not see the start and has to take the number's word.
+-- Whether a server process is still there, in this database: a copy of a database has its original's lease in it. Its start
+-- tells it from a later one with the same number; a role without rights on another's sessions does not see the start and has to
+-- take the number's word.
 CREATE OR REPLACE FUNCTION @schema@.is_there(its_pid integer, its_start timestamptz) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $there$
 BEGIN
   -- A NULL number would ask for every session.
-  RETURN its_pid IS NOT NULL AND EXISTS (SELECT FROM pg_stat_get_activity(its_pid) WHERE coalesce(backend_start = its_start, true));
+  RETURN its_pid IS NOT NULL AND EXISTS (
+    SELECT FROM pg_stat_get_activity(its_pid) AS a
+    WHERE coalesce(a.backend_start = its_start, true) AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database()));
 END
 $there$;
 
@@ -126,9 +160,9 @@ BEGIN
     SELECT jsonb_agg(jsonb_build_object('pid', pid, 'start', backend_start, 'idle', state = 'idle', 'user', usename,
       'application', application_name, 'state', state, 'query', left(query, 120)))
     FROM pg_stat_activity
-    WHERE pid <> pg_backend_pid() AND (
+    WHERE pid <> pg_backend_pid() AND datname = current_database() AND (
       (pid = its_pid AND coalesce(backend_start = its_start, true))
-      OR (datname = current_database() AND state NOT IN ('idle', 'disabled')
+      OR (state NOT IN ('idle', 'disabled')
         AND (application_name LIKE '%_ ' || its_tag OR starts_with(query, '/* bascule ' || its_tag || ' '))))
   );
 END
@@ -169,11 +203,13 @@ BEGIN
     END IF;
     found_workers := @schema@.workers(seen.main_pid, seen.main_start, CASE WHEN seen.pooled THEN seen.tag END);
     IF found_workers IS NOT NULL THEN
-      RETURN jsonb_build_object('outcome', 'leaving', 'expired', seen.expires_at <= clock_timestamp(), 'holder', @schema@.holder_words(seen), 'workers', found_workers);
+      RETURN jsonb_build_object('outcome', 'leaving', 'expired', seen.expires_at <= clock_timestamp(),
+        'holder', @schema@.holder_words(seen), 'workers', found_workers);
     END IF;
   END IF;
   PERFORM FROM @schema@.lease
-  WHERE name = 'target' AND token = seen.token AND owner IS NOT DISTINCT FROM seen.owner AND expires_at IS NOT DISTINCT FROM seen.expires_at
+  WHERE name = 'target' AND token = seen.token AND owner IS NOT DISTINCT FROM seen.owner
+    AND expires_at IS NOT DISTINCT FROM seen.expires_at
   FOR UPDATE SKIP LOCKED;
   IF NOT FOUND THEN
     RETURN jsonb_build_object('outcome', 'contended', 'holder', @schema@.holder_words(seen));

@@ -5,6 +5,7 @@ a lock.
 from __future__ import annotations
 
 import random
+import re
 import time
 from functools import cache
 from pathlib import Path
@@ -30,6 +31,7 @@ LAYOUT: Final = 1
 PATIENCE: Final = 30.0
 """Seconds to wait for another process that is just making the same."""
 
+_COMMENTS = re.compile(r"^[ ]*--.*\n", re.MULTILINE)
 _HERE = Path(__file__).parent
 _LOCK: Final = 7025
 """Any number: it keeps our advisory lock apart from those of others over the same name."""
@@ -79,7 +81,7 @@ def code() -> str:
 
     from bascule.databases.postgres.catalog import shape_sql
 
-    return hashlib.sha256((shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
+    return hashlib.sha256(without_comments(shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
 
 
 def look_sql(schema: str) -> str:
@@ -197,7 +199,12 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
     else:
         parts.append(f"UPDATE {own}.meta SET layout = {LAYOUT}, code = '{code()}';")
     parts.append(_OWNER_ONLY.format(schema=literal(schema)))
-    return "\n".join(parts)
+    return without_comments("\n".join(parts))
+
+
+def without_comments(sql: str) -> str:
+    """One of our files as it is sent: a database in another encoding than UTF-8 may lack characters of its comments."""
+    return _COMMENTS.sub("", sql)
 
 
 def _read(name: str) -> str:

@@ -116,7 +116,7 @@ def read_journal(connection: Connection, schema: str, wanted: Wanted, *, about: 
     ]
 
 
-def append_sql(schema: str, facts: Sequence[Fact], *, durable: bool, about: str | None) -> str:
-    """A message that writes facts."""
-    words = literal(to_json(facts_json(facts)))
+def append_sql(schema: str, facts: Sequence[Fact], *, durable: bool, about: str | None, ascii_only: bool) -> str:
+    """A message that writes facts. `ascii_only`: see `facts_json`."""
+    words = literal(to_json(facts_json(facts, ascii_only=ascii_only)))
     return settled(f"SELECT {schema}.append({words}::jsonb, {str(durable).lower()}, {literal(about)}::uuid)")

@@ -42,17 +42,19 @@ _LASTING = re.compile(
     r"\b(?:temp|temporary|pg_temp\w*|prepare|listen|hold|load|discard|do|call|execute|pg_advisory_lock\w*|pg_try_advisory_lock\w*|dblink\w*)\b",
     re.IGNORECASE,
 )
+_DEFINES = re.compile(r"(?:create|alter|drop|comment|grant|revoke|truncate|lock)\s+(?!extension\b)", re.IGNORECASE)
+_RUNS = re.compile(r"\b(?:select|execute|set_config|values|with)\b", re.IGNORECASE)
 _TRANSACTION_MODES = re.compile(r"set\s+(?:local\s+)?transaction\b", re.IGNORECASE)
 _RESETS_ALL = re.compile(r"\breset\s+all\b", re.IGNORECASE)
 # How the server cuts a message into statements is decided by the settings at its start, so a script that changes
 # these two goes statement by statement. pg_dump writes them with the values they have anyway.
 _CHANGES_LEXER = re.compile(
     r"\s*(?:set\s+(?:session\s+|local\s+)?|select\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*')"
-    r"(?:standard_conforming_strings|backslash_quote|client_encoding|names)\b'?\s*(?:=|,|\bto\b)?\s*(?!'?(?:on|true|utf-?8|unicode)\b)",
+    r"(?:standard_conforming_strings|backslash_quote|client_encoding|names)\b'?+\s*+(?:=|,|to\b)?+\s*+(?!'?(?:on|true|utf-?8|unicode)\b)",
     re.IGNORECASE,
 )
 _ENDS_TRANSACTION = re.compile(
-    r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
 _NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -104,14 +106,23 @@ class Message:
 class Names:
     """What a target puts into every message: its functions, limits, and what puts the session back in order."""
 
-    __slots__ = ("_enter", "_keep", "_leave", "_limits", "_path", "tag", "tail")
+    __slots__ = ("_ascii_only", "_enter", "_keep", "_leave", "_limits", "_path", "tag", "tail")
 
     def __init__(
-        self, *, schema: str, tag: str, limits: Sequence[str | None], search_path: str | None, tail: Sequence[str]
+        self,
+        *,
+        schema: str,
+        tag: str,
+        limits: Sequence[str | None],
+        search_path: str | None,
+        tail: Sequence[str],
+        ascii_only: bool,
     ) -> None:
         """`schema` is quoted. `limits`: what `enter` takes besides the token. `search_path` is made for the length of
-        the transaction; None: the session's is right. `tail`: statements, each with its semicolon.
+        the transaction; None: the session's is right. `tail`: statements, each with its semicolon. `ascii_only`: see
+        `facts_json`.
         """
+        self._ascii_only = ascii_only
         self.tag = tag
         self.tail = tail
         self._enter = f"SELECT {schema}.enter("
@@ -151,10 +162,15 @@ class Names:
         """
         if changes_role(job):
             message.own(BACK_TO_OURSELVES, OURS, OURS)
-        work, script = work_json(job, facts=facts)
-        arguments = f"{literal(work)},{literal(script)},{literal(transaction)}"
+        told = facts_json(job.facts, ascii_only=self._ascii_only) if facts else []
+        arguments = applied_arguments(job, told) if transaction is None else None
+        if arguments is None:
+            work, script = work_json(job, told)
+            arguments = f"{literal(work)},{literal(script)},{literal(transaction)}"
         message.own(f"{self._leave}{arguments});COMMIT;", LEAVE, COMMIT)
-        tail = (*self.tail, *CLEAR_TRACES) if traces else self.tail
+        tail = [*self.tail] if transaction is not None or changes_settings(job) else []
+        if traces:
+            tail += CLEAR_TRACES
         message.own("".join(tail), *(TAIL,) * len(tail))
 
 
@@ -199,6 +215,13 @@ def resets_all(statement: Statement) -> bool:
 def changes_role(job: Job) -> bool:
     """It may leave us as a role that has no rights on Bascule's schema."""
     return any(_ROLES.search(statement.text) for statement in job.statements) or any(map(_ROLES.search, job.settings))
+
+
+def changes_settings(job: Job) -> bool:
+    """It may leave other session settings behind. Only definitions that run no query surely do not."""
+    if job.settings:
+        return True
+    return any(not _DEFINES.match(each.text) or _RUNS.search(each.text) for each in job.statements)
 
 
 def leaves_traces(statements: Iterable[Statement]) -> bool:
@@ -247,8 +270,10 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def facts_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:
-    """What the functions `append` and `leave` are given."""
+def facts_json(facts: Iterable[Fact], *, ascii_only: bool) -> list[dict[str, Any]]:
+    """What the functions `append` and `leave` are given. `ascii_only`: the server's encoding may not have every
+    character of our sentences and of what they quote, and nothing may fail for the sake of a quotation mark.
+    """
     return [
         {
             "kind": fact.kind,
@@ -256,14 +281,40 @@ def facts_json(facts: Iterable[Fact]) -> list[dict[str, Any]]:
             "migration": fact.migration,
             "direction": fact.direction,
             "step": fact.step,
-            "data": dict(fact.data),
+            "data": _ascii(dict(fact.data)) if ascii_only else dict(fact.data),
         }
         for fact in facts
     ]
 
 
-def work_json(job: Job, *, facts: bool) -> tuple[str, str | None]:
-    """What the function `leave` is given: the bookkeeping of a job, and the script's text."""
+def applied_arguments(job: Job, facts: Sequence[Mapping[str, Any]]) -> str | None:
+    """What the shorter form of the function `leave` is given; None where the job is not as simple as that."""
+    entry = job.ledger.entry if job.ledger is not None else None
+    if entry is None or entry.position or entry.name != job.migration or entry.run_id != job.run_id:
+        return None
+    if job.mark is not None or job.clear_marks or job.forget_before or len(facts) > 1:
+        return None
+    kind = data = None
+    if facts:
+        fact = facts[0]
+        about = (fact["run_id"], fact["migration"], fact["direction"], fact["step"])
+        if about != (job.run_id, job.migration, job.direction, None):
+            return None
+        kind, data = fact["kind"], to_json(fact["data"]) if fact["data"] else "{}"
+    words = (entry.exact_hash, entry.semantic_hash, entry.parser, entry.how)
+    return ",".join(
+        (
+            *map(literal, (job.migration, job.run_id, job.direction, entry.version)),
+            str(entry.execution_ms or "NULL"),
+            *map(literal, words),
+            "true" if entry.repeatable else "false",
+            *map(literal, (entry.script or None, kind, data)),
+        )
+    )
+
+
+def work_json(job: Job, facts: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
+    """What the function `leave` is given: the bookkeeping of a job with `facts`, and the script's text."""
     work: dict[str, Any] = {"run": job.run_id, "migration": job.migration, "direction": job.direction}
     script = None
     if job.mark is not None:
@@ -289,8 +340,8 @@ def work_json(job: Job, *, facts: bool) -> tuple[str, str | None]:
                 "how": entry.how,
                 "repeatable": entry.repeatable,
             }
-    if facts and job.facts:
-        work["facts"] = facts_json(job.facts)
+    if facts:
+        work["facts"] = facts
     return to_json(work), script
 
 
@@ -302,6 +353,10 @@ def to_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     return text
+
+
+def _ascii(data: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(data, ensure_ascii=False, default=str).encode("ascii", "replace"))
 
 
 def _index_of(job: Job, statement: Statement) -> int:

@@ -62,6 +62,7 @@ class Performer:
             ),
             search_path=session.search_path if session.pooled else None,
             tail=session.tail,
+            ascii_only=session.ascii_only,
         )
         self._process = looking.process_of(None if session.pooled else session.pid, tag)
 

@@ -88,7 +88,10 @@ class Session:
         self.database, self.user = database or "", user or ""
         self.version = int(version or 0)
         self.standby = standby == "t"
-        self.counts_bytes = self.connection.info.parameter_status("server_encoding") == "SQL_ASCII"
+        encoding = self.connection.info.parameter_status("server_encoding")
+        self.ascii_only = encoding not in ("UTF8", "SQL_ASCII")
+        """The server's encoding does not have every character."""
+        self.counts_bytes = encoding == "SQL_ASCII"
         """The server tells positions in bytes, not in characters."""
         self.meta = parsed(meta)
         # Other systems cannot tell that a client is gone without reading from it, and refuse the setting.

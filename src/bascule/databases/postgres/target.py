@@ -13,7 +13,7 @@ from bascule.databases.postgres.connections import Connections
 from bascule.databases.postgres.elsewhere import Elsewhere
 from bascule.databases.postgres.errors import driver_failed, missing_driver
 from bascule.databases.postgres.keeper import Keeper
-from bascule.databases.postgres.layout import prepare
+from bascule.databases.postgres.layout import prepare, without_comments
 from bascule.databases.postgres.lease import PostgresLease, give_back, read_holder, try_acquire
 from bascule.databases.postgres.message import literal
 from bascule.databases.postgres.performing import Performer
@@ -134,7 +134,8 @@ class PostgresTarget:
         if self._elsewhere is not None:
             self._elsewhere.append(facts, durable=durable, about=self._identity())
             return
-        sql = memory.append_sql(self._schema, facts, durable=durable, about=None)
+        ascii_only = self._connections.main().ascii_only
+        sql = memory.append_sql(self._schema, facts, durable=durable, about=None, ascii_only=ascii_only)
         lease = self._connections.lease
         if lease is not None and lease.held() and _asked_beside(lease, sql):
             return
@@ -252,7 +253,7 @@ class PostgresTarget:
             if session.meta is not None:
                 return snapshot(session.ask(f"SELECT {self._schema}.shape({wanted})")[0][0] or "{}")
             # Functions for this transaction only: looking leaves nothing behind.
-            make = f"BEGIN;{shape_sql('pg_temp')};{session.local_path()}"
+            make = f"BEGIN;{without_comments(shape_sql('pg_temp'))};{session.local_path()}"
             try:
                 rows = ask(session.connection, f"{make}SELECT pg_temp.shape({wanted})")
             finally:

@@ -115,8 +115,8 @@ def ask(connection: Connection, message: str, *, seconds: float | None = None) -
 
 
 def settled(sql: str) -> str:
-    """A statement in a transaction of its own, whatever isolation level or read-only default the role has."""
-    return f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;{sql};COMMIT"
+    """A statement in a transaction of its own, whatever isolation level the role has by default."""
+    return f"BEGIN ISOLATION LEVEL READ COMMITTED;{sql};COMMIT"
 
 
 def has_ended(connection: Connection) -> bool:

@@ -1,0 +1,82 @@
+"""Links lead somewhere, every page can be reached, and nothing in the repository belongs to one machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import BELOW_DOCS, PAGES, ROOT, anchors, links, named
+
+_SOMEBODYS_FOLDER = re.compile(r"(?<![\w.:/-])/(?:home|root|Users|work|mnt|tmp)/[\w.-]+/[\w./-]+")
+_REGISTRY = re.compile(r"pypi\.org|pythonhosted|index-url|artifactory|devpi|/simple/", re.IGNORECASE)
+_LEFT_ALONE = ("LICENSE", "tests/docs/test_links.py")
+_SKIPPED_FOLDERS = {"__pycache__", "build", "dist"}
+_BINARY = 0
+
+
+def tracked() -> list[Path]:
+    """Every file of the repository; outside of a checkout every file that would be in it."""
+    if shutil.which("git") and (ROOT / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # A checkout of another user's is not told about by git, and has the same files.
+        if listed.returncode == 0:
+            return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+    return [
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") or part in _SKIPPED_FOLDERS for part in path.relative_to(ROOT).parts)
+    ]
+
+
+@pytest.mark.parametrize("page", [named(page) for page in PAGES])
+def test_every_link_leads_somewhere(page: str) -> None:
+    path = ROOT / page
+    broken = []
+    for link in links(path):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.is_relative_to(ROOT) or not target.exists():
+            broken.append(link)
+        elif anchor and anchor not in anchors(target):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_the_table_of_contents() -> None:
+    contents = ROOT / "docs" / "README.md"
+    listed = {(contents.parent / link.partition("#")[0]).resolve() for link in links(contents)}
+    assert [named(page) for page in BELOW_DOCS if page not in listed and page != contents] == []
+
+
+def test_no_file_knows_somebodys_folder_or_a_package_registry() -> None:
+    found = []
+    for path in tracked():
+        data = path.read_bytes()
+        if named(path) in _LEFT_ALONE or _BINARY in data:
+            continue
+        text = data.decode("utf-8")
+        found += [f"{named(path)}: {each}" for each in (*_SOMEBODYS_FOLDER.findall(text), *_REGISTRY.findall(text))]
+    assert found == []
+
+
+def test_pages_are_plain_text_with_lines_that_can_be_read() -> None:
+    wide = [
+        f"{named(page)}:{number}"
+        for page in PAGES
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
+        if "\t" in line or (line != line.rstrip() and not line.startswith("    "))
+    ]
+    assert wide == []
