@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bascule.cli.catalogue import VERBS
-from bascule.config.variables import ENTRIES
+from bascule.config.variables import ENTRIES, Entry
 from docs import generate
 from tests.docs.pages import ROOT, anchors, named
 
@@ -45,7 +45,7 @@ def test_no_command_has_a_section_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_every_setting_has_its_line(entry: generate.Entry) -> None:
+def test_every_setting_has_its_line(entry: Entry) -> None:
     (row,) = [
         line for line in SETTINGS.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{entry.name}` |")
     ]

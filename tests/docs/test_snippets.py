@@ -45,7 +45,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 
 def test_a_migration_that_is_shown_is_written_and_applied_by_its_page() -> None:
-    loose = [block for block in APART if "def up(op)" in block.text or re.search(r"^-- migrate:up", block.text, re.M)]
+    loose = [
+        block for block in APART if "def up(op)" in block.text or re.search(r"^-- migrate:up", block.text, re.MULTILINE)
+    ]
     assert [str(block) for block in loose] == []
 
 
@@ -58,7 +60,7 @@ def test_a_configuration_that_is_shown_is_read(block: Code, tmp_path: Path) -> N
 
 
 def commands_in(block: Code) -> list[list[str]]:
-    found = [words.split() for words in _COMMAND.findall(block.text)]
+    found = [[word.rstrip(".,:") for word in words.split()] for words in _COMMAND.findall(block.text)]
     return found + [[word.strip(" \"'") for word in words.split(",")] for words in _LISTED.findall(block.text)]
 
 
