@@ -94,7 +94,7 @@ def normal(line: str) -> str:
     """A line of the demo without what differs from run to run: times, process numbers, run numbers."""
     line = re.sub(r" +\d+ ms", " N ms", line)
     line = re.sub(r"_\d{13}\b", "_N", line)
-    line = re.sub(r"\bprocess \d+", "process N", line)
+    line = re.sub(r"\b(process |your-machine:)\d+", r"\1N", line)
     return re.sub(r"\b\d\d:\d\d:\d\d\b", "hh:mm:ss", line).rstrip()
 
 
@@ -220,7 +220,7 @@ def _spelled(seconds: float) -> str:
 
 
 def run_demo() -> list[str]:
-    """The lines that the demo prints. Raises CalledProcessError where it does not go as it should."""
+    """The lines that the demo prints, to nobody in particular. Raises CalledProcessError where it goes wrong."""
     done = subprocess.run(
         [sys.executable, "-m", "bascule", "demo"],
         stdin=subprocess.DEVNULL,
@@ -228,7 +228,8 @@ def run_demo() -> list[str]:
         check=True,
         encoding="utf-8",
     )
-    return [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    lines = done.stdout.strip("\n").splitlines()
+    return [re.sub(r"\bfrom \S+@\S+:(\d+),", r"from you@your-machine:\1,", line.rstrip()) for line in lines]
 
 
 def _demo(_about: str, before: str) -> str:

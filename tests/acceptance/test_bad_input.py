@@ -207,3 +207,12 @@ def test_two_files_with_one_version_are_both_named(project: Project) -> None:
     assert FIRST in answer.out
     assert "20240101000000_other" in answer.out
     assert tables(project) == set()
+
+
+def test_an_error_at_the_very_end_of_a_statement_still_has_its_line(bascule_postgres_url: str, tmp_path: Path) -> None:
+    project = Project(tmp_path, DATABASE_URL=bascule_postgres_url)
+    project.write(FIRST, "select 1;\nselect 1 +;\nselect 2;")
+    answer = project.run("up", "--json")
+    assert answer.code == 1
+    assert answer.json["error"]["line"] == 3
+    assert f"{FIRST}.sql:3" in answer.json["message"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -167,6 +170,46 @@ def test_the_script_for_doing_it_by_hand_leaves_the_ledger_right(project: Projec
     connection.close()
     assert project.names() == {USERS, INDEX}
     assert "Nothing to do" in project.well("up").out
+
+
+def test_a_script_for_doing_it_by_hand_may_be_run_twice(project: Project, tmp_path: Path) -> None:
+    project.write(USERS, "create table if not exists users (id integer primary key, name text);", "drop table users;")
+    project.write(INDEX, "create index if not exists users_name on users (name);", "drop index users_name;")
+    script, another = project.well("sql").out, project.well("sql").out
+    with closing(sqlite3.connect(tmp_path / "bascule.db", isolation_level=None)) as connection:
+        connection.executescript(script)
+        meta = connection.execute("select * from bascule_meta").fetchall()
+        connection.executescript(script)
+        connection.executescript(another)
+        assert connection.execute("select * from bascule_meta").fetchall() == meta
+    assert rows(tmp_path / "bascule.db", "select count(*) from bascule_ledger") == [(2,)]
+    assert project.names() == {USERS, INDEX}
+    project.well("rollback")
+
+
+def test_an_application_that_holds_the_file_is_named_while_it_is_waited_for(project: Project, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "bascule.db", isolation_level=None)) as application:
+        application.execute("begin immediate")
+        process = project.start("up", "--lock-wait", "2")
+        assert process.stderr is not None
+        try:
+            said = process.stderr.readline()
+        finally:
+            application.execute("rollback")
+        _, rest = process.communicate(timeout=30)
+    assert said.startswith("waiting for the lock of ")
+    assert f"held by pid {os.getpid()} (" in said
+    assert process.returncode == 0, rest
+
+
+def test_a_file_that_attaches_another_database_is_refused_before_it_begins(project: Project, tmp_path: Path) -> None:
+    project.write("20240104000000_two", "create table a (i);\nattach 'y.db' as y;\ncreate table y.z (i);", None)
+    answer = project.run("up", "--json")
+    assert answer.code != 0
+    assert answer.json["error"]["state"] == "unchanged"
+    assert "20240104000000_two.sql:3: ATTACH lasts for its one statement only" in answer.json["message"]
+    assert not (tmp_path / "y.db").exists()
+    assert project.names() == set()
 
 
 def test_a_loss_is_named_in_development_and_refused_in_production(project: Project) -> None:

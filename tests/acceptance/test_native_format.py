@@ -218,3 +218,15 @@ def test_a_lost_temporary_table_is_asked_about_once_and_the_answer_counts(projec
     project.well("recover", "--answer", "done")
     assert ask(project, "select n from t") == [(1,), (2,)]
     assert project.names() == {FIRST, SECOND}
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+def test_a_python_migration_is_compared_with_before_beside_other_tables(project: Project, transactional: bool) -> None:
+    (project.folder / "migrations" / f"{SECOND}.py").write_text(
+        f"transactional = {transactional}\n\n"
+        "def up(op):\n    op.execute('create table p (i integer)')\n\n"
+        "def down(op):\n    op.execute('drop table p')\n"
+    )
+    project.well("up")
+    run = project.well("rollback", "--json").json["data"][0]
+    assert (run["name"], run["verdict"], run["differences"]) == (SECOND, "exact", [])

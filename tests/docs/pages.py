@@ -16,7 +16,7 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
-_LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^()\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)\)")
 _RUNS_ON = re.compile(r"<!-- run on: (\w+) -->")
 
 
@@ -61,24 +61,19 @@ def runs_on(page: Path) -> str | None:
     return found[1] if found else None
 
 
-def prose(page: Path) -> str:
-    """A page without its code."""
-    return re.sub(r"`[^`\n]*`", "", _FENCE.sub("", page.read_text(encoding="utf-8")))
-
-
 def links(page: Path) -> list[str]:
     """Where a page points to."""
-    return _LINK.findall(prose_with_names(page))
+    return _LINK.findall(prose(page))
 
 
-def prose_with_names(page: Path) -> str:
+def prose(page: Path) -> str:
     """A page without its fenced blocks."""
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
 def anchors(page: Path) -> set[str]:
     """What a link to the page may end with after ``#``: its headings as the usual renderers name them."""
-    return {_anchor(heading) for heading in _HEADING.findall(prose_with_names(page))}
+    return {_anchor(heading) for heading in _HEADING.findall(prose(page))}
 
 
 def _anchor(heading: str) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from bascule.cli.catalogue import VERBS
-from bascule.cli.options import CONTEXT, VerbCommand, global_options
+from bascule.cli.options import CONTEXT, Explained, VerbCommand, global_options
 
 
-class Verbs(click.Group):
+class Verbs(Explained, click.Group):
     """Lists its verbs without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

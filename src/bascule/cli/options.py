@@ -13,7 +13,28 @@ Handler = Callable[..., int | None]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class VerbCommand(click.Command):
+class Explained(click.Command):
+    """A command whose ``--help`` is a JSON document where JSON was asked for."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """As click makes it, but showing the help in our own way."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+def _show_help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    output = call_of(ctx).output
+    text = ctx.get_help()
+    output.text(text)
+    output.document({"success": True, "message": text})
+    ctx.exit()
+
+
+class VerbCommand(Explained):
     """A verb whose help lists its own options apart from the global ones."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -34,8 +34,10 @@ def tell(call: Call, report: Report, *, dry_run: bool = False) -> int:
         for line in _run_lines(run)[1 if output.followed else 0 :]:
             output.text(line)
     output.text(report.message)
-    for warning in report.warnings:
-        output.warn(warning)
+    if dry_run:
+        # A run has said them before it began.
+        for warning in report.warnings:
+            output.warn(warning)
     output.document(_document(report, dry_run=dry_run))
     return 0 if report.success else 1
 

@@ -44,6 +44,9 @@ INSERT INTO numbers (n, square)
 DROP TABLE numbers;
 """
 
+AT_WORK = 1 << 20
+"""Bytes by which the database file has grown when the long migration is surely in its middle."""
+
 Out = Callable[[str], None]
 
 
@@ -155,10 +158,10 @@ def _kill(stage: _Stage) -> None:
 
 
 def _until_at_work(stage: _Stage, child: subprocess.Popen[bytes]) -> None:
-    """The transaction's own journal file appears when the migration has begun to write."""
-    journal = stage.database.with_name(f"{stage.database.name}-journal")
+    """Rows that find no room in memory any more are written ahead into the file, which grows before they count."""
+    begun = stage.database.stat().st_size
     deadline = time.monotonic() + 10
-    while not (journal.exists() and journal.stat().st_size > 0):
+    while stage.database.stat().st_size < begun + AT_WORK:
         if child.poll() is not None or time.monotonic() > deadline:
             raise NotAsTold("the process could not be caught at work")
         time.sleep(0.005)

@@ -35,6 +35,9 @@ class ObjectName:
     name: str
     schema: str | None = None
     """None: found through the search path."""
+    column: str | None = None
+    """The one column of a table that is concerned; None: all of the table. Empty: nothing of the table itself, only of
+    the partitions below it. A table that has partitions or children is concerned as a whole in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,9 @@ class Insight:
     temporary: bool = False
     """Makes a temporary object: it will be gone in a new session."""
     touch: Touch = Touch()
+    touch_back: Touch | None = None
+    """What it touches where it stands in a down script, if that is less: a column that is dropped loses its place
+    among the others only if something brings it back."""
     effect: Effect | None = None
     """Set for each statement with ``transactional=False``, and for ALTER TYPE … ADD VALUE."""
     destroys: str | None = None

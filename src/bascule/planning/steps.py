@@ -78,7 +78,7 @@ def _touch_of(migration: Migration, dialect: Dialect, known: Mapping[Direction, 
         if script.language == "python":
             return Touch(everything=True, reasons=("Python code may touch anything",))
         insights = known[direction] if direction in known else read_script(script, dialect)[1]
-        touch = touch | script_touch(insights)
+        touch = touch | script_touch(insights, back=direction == "down")
     return touch
 
 

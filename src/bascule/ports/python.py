@@ -78,6 +78,6 @@ class PythonScripts(Protocol):
         connect: Callable[[], Any],
         batches: BatchedSteps,
     ) -> None:
-        """Run it, each statement handed to `execute`. Raises SourceError, MigrationFailed, and what the callbacks
-        raise.
+        """Run it, each statement handed to `execute`. Raises SourceError, MigrationFailed, `WorkFailed` for what failed
+        while the author's function was reading, and what the callbacks raise.
         """

@@ -63,6 +63,9 @@ def compare_items(kind: str, before: Parts, after: Parts, renamed: Renamed) -> I
             yield from _properties(_member(kind), name, old, new_columns[name], renamed)
         elif counts:
             yield f"{_member(kind)} {name} is missing", "lossy"
+    for name, new in new_columns.items():
+        if name not in old_columns and _is_named(new):
+            yield f"{_member(kind)} {name} is left behind", "lossy"
     for part in ITEMS:
         old_items = before.get(part, {})
         new_items = after.get(part, {}) if part != "defaults" else {**_defaults(new_columns), **after.get(part, {})}
@@ -76,7 +79,10 @@ def compare_items(kind: str, before: Parts, after: Parts, renamed: Renamed) -> I
 
 
 def named_items(parts: Parts) -> Iterator[str]:
-    """The items that a script names itself, of a table that it does not name."""
+    """The items that a script names itself, of a table that it does not name entirely."""
+    for column in parts.get("columns", ()):
+        if _is_named(column):
+            yield f"column {column['name']}"
     for part, word in ITEMS.items():
         for name, value in parts.get(part, {}).items():
             if _is_named(value):

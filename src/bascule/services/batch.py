@@ -34,9 +34,11 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     if request.dry_run:
         return Report(success=True, message=_would(planned), planned=planned, warnings=_warnings(choice, planned))
     if not planned and not situation.marks:
-        return Report(
-            success=True, message="Nothing to do: what you named is applied already.", warnings=choice.warnings
-        )
+        named = request.names or request.to
+        words = "what you named is applied already." if named else "everything is applied."
+        return Report(success=True, message=f"Nothing to do: {words}", warnings=choice.warnings)
+    for words in _of_the_plan(planned):
+        context.say(f"Warning: {words}")
     guard_environment(context)
     losses = accept_losses(context, planned, accepted=request.accept_data_loss, yes=request.yes)
     context.target.prepare()
@@ -158,8 +160,8 @@ def _did(runs: Sequence[Run]) -> str:
 
 
 def _warnings(choice: Choice, planned: Sequence[PlannedMigration]) -> tuple[str, ...]:
-    words = list(choice.warnings)
-    for each in planned:
-        words.extend(f"{each.name}: {warning}" for warning in each.warnings)
-        words.extend(f"{each.name}: {warning}" for warning in each.undecidable)
-    return tuple(words)
+    return (*choice.warnings, *_of_the_plan(planned))
+
+
+def _of_the_plan(planned: Sequence[PlannedMigration]) -> list[str]:
+    return [f"{each.name}: {words}" for each in planned for words in (*each.warnings, *each.undecidable)]

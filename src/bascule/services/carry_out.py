@@ -102,7 +102,8 @@ class CarryOut:
             journal=[fact for fact in journal if fact.direction == planned.direction],
         )
         done = sum(1 for step in marks if step != BEGUN)
-        self._note(f"resumed run {self.run_id}: {done} of {len(planned.steps)} steps were done already")
+        of = "" if self._python else f" of {len(planned.steps)}"
+        self._note(f"resumed run {self.run_id}: {done}{of} steps were done already")
         self._append(self._fact("run_resumed"), durable=False)
         return dataclasses.replace(facts, resumed=True)
 
@@ -318,15 +319,18 @@ class CarryOut:
             facts = self._begin(facts)
         steps = PythonSteps(work=self, facts=facts, perform=self._do)
         target = self.context.target
-        scripts(self.context).stepwise(
-            self._script,
-            self.planned.direction,
-            dialect=target.dialect,
-            server_version=target.describe().version,
-            execute=steps.execute,
-            connect=target.open_reader,
-            batches=steps,
-        )
+        try:
+            scripts(self.context).stepwise(
+                self._script,
+                self.planned.direction,
+                dialect=target.dialect,
+                server_version=target.describe().version,
+                execute=steps.execute,
+                connect=target.open_reader,
+                batches=steps,
+            )
+        except WorkFailed as failure:
+            raise self._failed(failure, None) from failure
         self._try(self._job(clear_marks=True, ledger=self._ledger_change(), facts=(self._ended(),)), None)
 
     def batch(self, statement: Statement | None, mark: Mark, settings: tuple[str, ...]) -> int:

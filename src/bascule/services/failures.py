@@ -67,7 +67,7 @@ def failed(
         signal = context.stopping() or "a request"
         return Interrupted(
             f"{planned.name} was stopped by {signal}.\n{truth}",
-            hint=_next(planned, state),
+            hint=_run_again(planned, state),
             state=state,
             details=details,
         )
@@ -122,23 +122,32 @@ def _truth(context: Context, planned: PlannedMigration, failure: WorkFailed) -> 
         return "unknown", "The server cannot be asked what it did; the next run finds out before it does anything."
     try:
         applied = any(entry.name == planned.name for entry in context.target.ledger())
-        marks = context.target.marks().get((planned.name, planned.direction), {})
+        everything = context.target.marks()
+        marks = everything.get((planned.name, planned.direction), {})
     except (BasculeError, WorkFailed):
         return (
             "unknown",
             "The server does not answer any more; the next run finds out what it did before it does anything.",
         )
-    if applied == (planned.direction == "up"):
+    # The way back of a script that was only half applied: its marks go when it is done, so with them it is not.
+    half_applied = planned.direction == "down" and (planned.name, "up") in everything
+    if applied == (planned.direction == "up") and not half_applied:
         return "changed", f"{planned.name} had already been committed: it is done, whole."
     done = sum(1 for index in marks if index != BEGUN)
     if done:
+        steps = f"{done} of {len(planned.steps)} steps" if _counted(planned) else f"{done} step{'s' * (done > 1)}"
         return (
             "changed",
-            f"{done} of {len(planned.steps)} steps of {planned.name} are done and stay; it goes on from there.",
+            f"{steps} of {planned.name} {'is' if steps == '1 step' else 'are'} done and stay; it goes on from there.",
         )
     if BEGUN in marks and any(step.kind == "bare" for step in planned.steps):
         return "unchanged", f"No step of {planned.name} is done."
     return "unchanged", f"Nothing of {planned.name} was kept; the database is as it was before it."
+
+
+def _counted(planned: PlannedMigration) -> bool:
+    """How many steps an author's Python function has is known only when it has run to its end."""
+    return all(step.kind != "python" for step in planned.steps)
 
 
 def _statement(planned: PlannedMigration, failure: WorkFailed, step: Step | None) -> Statement | None:
@@ -176,6 +185,8 @@ def _line_in_python(context: Context, script: Script | None, failure: WorkFailed
 def words_of(failure: WorkFailed) -> list[str]:
     """The server's own words, with detail, hint and who was in the way."""
     words = [failure.message]
+    if '"$"' in failure.message:
+        words.append("If ${…} was meant as a variable: no variables are declared in the settings.")
     if failure.detail:
         words.append(f"Detail: {failure.detail}")
     if failure.hint:
@@ -200,7 +211,14 @@ def _hint(planned: PlannedMigration, failure: WorkFailed, state: State) -> str:
         return "Raise statement_timeout for this migration, or make it smaller, then run again."
     if failure.kind in ("deadlock", "serialization"):
         return "It clashed with the application every time it was tried. Run again when it is quieter."
+    if failure.sqlstate in ("2D000", "25001") and state == "unchanged":
+        return "It wants no transaction around it: write `-- migrate:up transaction:false` above it, then run again."
     return _next(planned, state)
+
+
+def _run_again(planned: PlannedMigration, state: State) -> str:
+    verb = "up" if planned.direction == "up" else "rollback"
+    return f"Run bascule {verb} again: it {'goes on there' if state == 'changed' else 'begins anew'}."
 
 
 def _next(planned: PlannedMigration, state: State) -> str:

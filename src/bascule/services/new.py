@@ -17,6 +17,8 @@ _SQL = """-- {title}
 
 """
 
+_OF_SQL = r"""[;'"]|--"""
+
 _PYTHON = '''"""{title}"""
 
 
@@ -38,18 +40,18 @@ def new(folder: str, name: str, *, language: Literal["sql", "python"] = "sql", n
     duplicates when they meet.
 
     Raises:
-        UsageError: a name without a letter or digit, or one that is a path.
+        UsageError: code ``not_a_name``: it has no letter or digit, is a path or SQL, or holds characters that do not
+            print.
         SourceError: the folder cannot be written.
     """
     title = name.strip()
-    if "/" in title or "\\" in title or "\x00" in title:
-        raise UsageError(
-            f"{name!r} is a path; a migration is named by words.", hint="For example: bascule new add_user_table"
-        )
     slug = re.sub(r"\W+", "_", title).strip("_")
-    if not slug:
+    why_not = _why_not_a_name(title) or ("" if slug else "has no letter or digit to name a file by")
+    if why_not:
         raise UsageError(
-            f"{name!r} has no letter or digit to name a file by.", hint="For example: bascule new add_user_table"
+            f"{name!r} {why_not}; a migration is named by words.",
+            code="not_a_name",
+            hint="For example: bascule new add_user_table",
         )
     extension, template = ("py", _PYTHON) if language == "python" else ("sql", _SQL)
     try:
@@ -62,7 +64,7 @@ def new(folder: str, name: str, *, language: Literal["sql", "python"] = "sql", n
             if version not in taken:
                 try:
                     with open(path, "x", encoding="utf-8") as file:
-                        file.write(template.format(title=" ".join(title.splitlines()).replace('"""', "'''")))
+                        file.write(template.format(title=title))
                     return path
                 except FileExistsError:
                     pass
@@ -71,3 +73,12 @@ def new(folder: str, name: str, *, language: Literal["sql", "python"] = "sql", n
         raise SourceError(
             f"{folder}: a new migration cannot be written: {problem.strerror}.", hint="Check the folder's permissions."
         ) from problem
+
+
+def _why_not_a_name(title: str) -> str:
+    if "/" in title or "\\" in title:
+        return "is a path"
+    if not title.isprintable():
+        return "holds characters that do not print"
+    sign = re.search(_OF_SQL, title)
+    return f"holds {sign[0]}, a sign of SQL" if sign else ""

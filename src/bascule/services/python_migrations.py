@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bascule.domain.migration import Direction, Migration, Script
 from bascule.domain.plan import PlannedMigration, Step
-from bascule.domain.statement import Insight, Touch
+from bascule.domain.statement import Touch
 from bascule.errors import ConfigError, SourceError
 from bascule.planning.meaning import meaning, parser_of
 from bascule.ports.python import PythonScripts, Recording
@@ -44,7 +42,7 @@ def plan_python(context: Context, migration: Migration, direction: Direction) ->
         direction=direction,
         steps=(step,),
         transactional=script.transaction,
-        touch=_touch(context, migration, direction, recording, insights),
+        touch=_touch(context, migration, direction, recording),
         semantic_hash=meaning(script, context.target.dialect),
         parser=parser_of(script),
         destroys=tuple(
@@ -73,20 +71,16 @@ def _record(context: Context, script: Script, direction: Direction) -> Recording
     )
 
 
-def _touch(
-    context: Context, migration: Migration, direction: Direction, recording: Recording, insights: Sequence[Insight]
-) -> Touch:
-    """Up and down together; everything, where one of them cannot be known beforehand."""
-    if direction == "down":
-        # The look of before was kept by the up; the same objects and whatever the down names are looked at again.
-        return Touch(everything=True, reasons=("Python code may touch anything",))
-    if recording.depends_on_data:
-        return Touch(everything=True, reasons=("what it does depends on data",))
-    touch = script_touch(insights)
-    down = migration.down
-    if down is None or down.empty:
-        return touch
-    back = _record(context, down, "down")
-    if back.error or back.depends_on_data:
-        return touch | Touch(everything=True, reasons=("what its down does cannot be known beforehand",))
-    return touch | script_touch([inspect(statement, context.target.dialect) for statement in back.statements])
+def _touch(context: Context, migration: Migration, direction: Direction, recording: Recording) -> Touch:
+    """Up and down together, the same whichever of them is planned; everything, where one of them cannot be known
+    beforehand.
+    """
+    touch = Touch()
+    for each, script in (("up", migration.up), ("down", migration.down)):
+        if script is None or script.empty:
+            continue
+        known = recording if each == direction else _record(context, script, "up" if each == "up" else "down")
+        if known.error or known.depends_on_data:
+            return Touch(everything=True, reasons=(f"what {each}(op) does cannot be known beforehand",))
+        touch = touch | script_touch([inspect(statement, context.target.dialect) for statement in known.statements])
+    return touch

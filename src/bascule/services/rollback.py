@@ -9,7 +9,7 @@ from bascule.domain.history import LedgerEntry
 from bascule.domain.migration import Migration
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
-from bascule.domain.statement import Touch
+from bascule.domain.statement import ObjectName, Touch
 from bascule.errors import BasculeError, Refused
 from bascule.planning.names import find
 from bascule.planning.select import select_rollback
@@ -47,6 +47,8 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     if len(plans) > 1:
         context.say(f"Rolling back, in this order: {', '.join(_names(plans))}.")
     accepted = _no_way_back(context, plans, request)
+    for words in accepted:
+        context.say(f"Warning: {words}")
     losses = accept_losses(context, plans, accepted=request.accept_data_loss, yes=request.yes)
     context.target.prepare()
     with leased(context, f"rollback of {', '.join((*begun, *_names(plans)))}") as lease:
@@ -248,7 +250,14 @@ def _others(context: Context, planned: PlannedMigration, situation: Situation, g
 def _overlap(one: Touch, other: Touch) -> bool:
     if one.everything or other.everything:
         return True
-    return bool({(each.kind, each.name) for each in one.objects} & {(each.kind, each.name) for each in other.objects})
+    return any(_same(mine, its) for mine in one.objects for its in other.objects)
+
+
+def _same(mine: ObjectName, its: ObjectName) -> bool:
+    """Whether the two may be one object, or one a column of the other. Different columns of a table are different objects."""
+    if (mine.kind, mine.name) != (its.kind, its.name):
+        return False
+    return None in (mine.column, its.column) or mine.column == its.column
 
 
 def _names(plans: Sequence[PlannedMigration]) -> tuple[str, ...]:

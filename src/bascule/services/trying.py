@@ -14,6 +14,9 @@ from bascule.services.context import Context
 LANDED: Final = Performed(ms=0)
 """Answered instead of a fresh result when the connection broke and the commit turned out to have happened."""
 
+SAY_AFTER = 1.0
+"""Seconds of waiting for a lock after which a person is told."""
+
 LOSSES = 3
 """Connections that may break during one job before the run gives up."""
 
@@ -38,6 +41,7 @@ class Attempts:
         clock, limits = self.context.clock, self.context.policy.limits
         begun = clock.monotonic()
         attempt = losses = 0
+        said = False
         while True:
             try:
                 return act()
@@ -62,6 +66,10 @@ class Attempts:
                     raise
                 words = "waiting for a lock" if failure.kind == "lock_timeout" else f"{failure.kind}, trying again"
                 self.tell(f"{words} (try {attempt})", failure.blockers)
+                if not said and clock.monotonic() - begun >= SAY_AFTER:
+                    by = f", held by {'; '.join(failure.blockers)}" if failure.blockers else ""
+                    self.context.say(f"{job.migration} is waiting for a lock{by}.")
+                    said = True
                 clock.sleep(wait)
 
     def after_loss(self, failure: WorkFailed) -> None:

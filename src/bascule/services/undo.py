@@ -7,6 +7,7 @@ from bascule.domain.history import Fact
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.domain.schema import Snapshot, Verdict
+from bascule.domain.statement import Touch
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease, WorkFailed
 from bascule.rollback.ignore import leave_out
@@ -78,7 +79,9 @@ def _look(
             "nothing was kept from before the up (it was recorded without running): there is nothing to compare with",
         )
     outside = context.policy.outside
-    after = context.target.snapshot(planned.touch)
+    after = context.target.snapshot(Touch(everything=True) if before.whole else planned.touch)
+    if after.whole and not before.whole:
+        return "unverified", ("before the up less was looked at than the way back may touch (was its file changed?)",)
     differences = compare(leave_out(before, outside), leave_out(after, outside))
     words = tuple(f"{each.object}: {each.what}" for each in differences)
     if why_not is not None:

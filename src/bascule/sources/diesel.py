@@ -17,6 +17,8 @@ from bascule.sources.folder import NOWHERE, Folder, duplicate, require_distinct,
 from bascule.sources.reader import FolderReader
 from bascule.sources.reading import decode, digest, read_bytes
 
+_KEY = "run_in_transaction"
+"""All that diesel reads from ``metadata.toml``."""
 _PARTS = ("up.sql", "down.sql", "metadata.toml")
 
 # What `diesel migration generate` puts into a new up.sql says nothing of the migration.
@@ -112,11 +114,22 @@ def _in_transaction(path: str) -> tuple[bool, tuple[str, ...]]:
     import tomllib  # most migrations have no metadata
 
     try:
-        value = tomllib.loads(decode(read_bytes(path), path)).get("run_in_transaction")
+        metadata = tomllib.loads(decode(read_bytes(path), path))
     except tomllib.TOMLDecodeError as exc:
         return True, (f"{path} is not TOML ({exc}); as in diesel, there is a transaction.",)
+    value = metadata.get(_KEY)
+    strangers = tuple(_unknown_key(path, key) for key in metadata if key != _KEY)
     if isinstance(value, bool):
-        return value, ()
+        return value, strangers
     if value is None:
-        return False, (f"{path} has no `run_in_transaction`; as in diesel, that turns the transaction off.",)
-    return True, (f"{path}: `run_in_transaction` is neither true nor false; as in diesel, there is a transaction.",)
+        return False, (*strangers, f"{path} has no `{_KEY}`; as in diesel, that turns the transaction off.")
+    words = f"{path}: `{_KEY}` is neither true nor false; as in diesel, there is a transaction."
+    return True, (*strangers, words)
+
+
+def _unknown_key(path: str, key: str) -> str:
+    from difflib import get_close_matches  # only a mistake needs it
+
+    near = get_close_matches(key.lower().replace("-", "_"), (_KEY,), cutoff=0.6)
+    meant = f"; did you mean `{_KEY}`?" if near else "."
+    return f"{path}: diesel knows no `{shown(key)}`, so it is passed over{meant}"

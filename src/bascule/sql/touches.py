@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from bascule.domain.statement import Insight, ObjectName, Touch
 
 
-def script_touch(insights: Iterable[Insight]) -> Touch:
-    """All touches of a script's statements, in their order, as one.
+def script_touch(insights: Iterable[Insight], *, back: bool = False) -> Touch:
+    """All touches of a script's statements, in their order, as one. `back`: it is a down script.
 
     Where a statement sets the search path, a name written without schema is listed for each schema of each path set so
     far, and also without one: RESET, a rollback, or the order of a path may lead to any of them. A name too many costs
@@ -19,9 +19,10 @@ def script_touch(insights: Iterable[Insight]) -> Touch:
     schemas: dict[str, None] = {}
     everything = False
     for insight in insights:
-        objects.update(_placed(insight.touch.objects, schemas))
-        everything = everything or insight.touch.everything
-        reasons.update(dict.fromkeys(insight.touch.reasons))
+        touch = insight.touch_back if back and insight.touch_back is not None else insight.touch
+        objects.update(_placed(touch.objects, schemas))
+        everything = everything or touch.everything
+        reasons.update(dict.fromkeys(touch.reasons))
         schemas.update(dict.fromkeys(insight.search_path or ()))
     return Touch(objects=frozenset(objects), everything=everything, reasons=tuple(reasons))
 
@@ -34,4 +35,4 @@ def _placed(names: Iterable[ObjectName], schemas: Iterable[str]) -> Iterator[Obj
         yield name
         if name.schema is None and name.kind in _IN_SCHEMAS:
             for schema in schemas:
-                yield ObjectName(kind=name.kind, name=name.name, schema=schema)
+                yield ObjectName(kind=name.kind, name=name.name, schema=schema, column=name.column)

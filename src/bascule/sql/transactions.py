@@ -13,6 +13,7 @@ from typing import Literal, NoReturn
 from bascule.domain.statement import Dialect, Insight, Statement
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.lexer import fold, significant
+from bascule.sql.sqlite.attachments import refuse_attachments
 
 Pair = tuple[Statement, Insight]
 
@@ -47,9 +48,11 @@ def own_transactions(
 
     Raises SqlSyntaxProblem, with the line, for what would end or leave a transaction that is not the author's to end:
     ROLLBACK, COMMIT without BEGIN, BEGIN without COMMIT, COMMIT AND CHAIN, PREPARE TRANSACTION, a savepoint that is not
-    there; and for a statement between BEGIN and COMMIT that the server refuses there.
+    there; for a statement between BEGIN and COMMIT that the server refuses there; and for SQLite's ATTACH and DETACH.
     """
     pairs = list(zip(statements, insights, strict=True))
+    if dialect == "sqlite":
+        refuse_attachments(pairs)
     if all(insight.control is None or insight.control == "savepoint" for _, insight in pairs):
         _check_savepoints(pairs, dialect)
         return OwnTransactions(shape="none", blocks=(_block(pairs, explicit=False),))

@@ -114,8 +114,14 @@ def run(
                 continue
             row = Row(database=history.database, history=history.name, kind=kind.name)
             begun = time.monotonic()
+            over: set[int] = set()
             for choice in _chosen(kind, bench, seed=seed, sample=sample):
+                if choice.at in over:
+                    continue
                 row.trials.append(perform(kind, bench, choice))
+                if choice.then is not None and sample is None and not row.trials[-1].reached:
+                    # The second run was over before that boundary, so it has none of the later ones either.
+                    over.add(choice.at)
                 for wrong in row.trials[-1].wrongs:
                     say(f"WRONG ({wrong.fault}) {history.name}, {kind.name}, {choice.where}: {wrong.words}")
             row.seconds = time.monotonic() - begun

@@ -33,10 +33,11 @@ def named(kind: ObjectKind, *names: str) -> Touch:
 
 
 def touch_of(*scripts: str) -> Touch:
-    """What these scripts together may change."""
+    """What these scripts together may change: an up, and the ways back from it."""
     touch = Touch()
-    for script in scripts:
-        touch |= script_touch([inspect(statement, "postgresql") for statement in split(script, "postgresql")])
+    for number, script in enumerate(scripts):
+        insights = [inspect(statement, "postgresql") for statement in split(script, "postgresql")]
+        touch |= script_touch(insights, back=number > 0)
     return touch
 
 

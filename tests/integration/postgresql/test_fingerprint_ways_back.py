@@ -17,6 +17,11 @@ CREATE TABLE orders
 CREATE INDEX orders_user ON orders (user_id);
 CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18;
 CREATE FUNCTION twice(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN i + i; END $$;
+CREATE TABLE days (day date, a int) PARTITION BY RANGE (day);
+CREATE TABLE days_2 PARTITION OF days DEFAULT;
+CREATE INDEX days_2_a ON days_2 (a);
+CREATE TABLE parents (a int);
+CREATE TABLE children (b int) INHERITS (parents);
 CREATE FUNCTION said() RETURNS text LANGUAGE sql AS $$ SELECT 'a  b'::text $$;
 """
 
@@ -51,6 +56,21 @@ EXACT = {
             " orders (user_id)"
         ),
     ),
+    "a column comes and goes": (
+        "ALTER TABLE users ADD note text NOT NULL DEFAULT 'x', ADD other serial",
+        "ALTER TABLE users DROP other; ALTER TABLE users DROP note",
+    ),
+    "a column comes with what hangs on it, and takes it along": (
+        (
+            "ALTER TABLE users ADD note text; CREATE INDEX users_note ON users (note, email); CREATE VIEW noted AS"
+            " SELECT note FROM users"
+        ),
+        "ALTER TABLE users DROP note CASCADE",
+    ),
+    "an index comes and goes": ("CREATE INDEX orders_more ON orders (id, user_id)", "DROP INDEX orders_more"),
+    "an index goes and comes": ("DROP INDEX orders_user", "CREATE INDEX orders_user ON orders (user_id)"),
+    "an index of a partitioned table": ("CREATE INDEX days_more ON days (day, a)", "DROP INDEX days_more"),
+    "a column of a partitioned table": ("ALTER TABLE days ADD b int", "ALTER TABLE days DROP b"),
     "a view is replaced": (
         "DROP VIEW adults; CREATE VIEW adults AS SELECT id, age FROM users",
         "DROP VIEW adults; CREATE VIEW adults AS\n  SELECT id -- all of them\n  FROM users WHERE age >= 18",
@@ -110,6 +130,11 @@ COSMETIC = {
         "CREATE INDEX ON orders (user_id)",
         {"table public.orders: index orders_user is now named orders_user_id_idx"},
     ),
+    "an index that comes back with another name, which the script gives": (
+        "DROP INDEX orders_user",
+        "CREATE INDEX another ON orders (user_id)",
+        {"table public.orders: index orders_user is now named another"},
+    ),
     "a function's layout and comments": (
         "DROP FUNCTION twice",
         "CREATE FUNCTION twice(i int) RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  return i + i; -- quick\nEND\n$$",
@@ -155,6 +180,19 @@ LOSSY = {
         "CREATE FUNCTION twice(i int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN i * 3; END $$",
     ),
     "a table left behind": ("CREATE TABLE notes (id serial PRIMARY KEY)", "-- nothing"),
+    "a column left behind": ("ALTER TABLE orders ADD note text", "SELECT"),
+    "another column dropped": ("ALTER TABLE users ADD note text", "ALTER TABLE users DROP age CASCADE"),
+    "a column and an index left behind": (
+        "ALTER TABLE orders ADD note text; CREATE INDEX orders_note ON orders (note)",
+        "SELECT",
+    ),
+    "an index left behind": ("CREATE INDEX orders_more ON orders (id, user_id)", "SELECT"),
+    "another index dropped": ("CREATE INDEX orders_more ON orders (id, user_id)", "DROP INDEX orders_user, orders_more"),
+    "an index that a partition had before": ("CREATE INDEX days_a ON days (a)", "DROP INDEX days_a"),
+    "a column that stays with a child": (
+        "ALTER TABLE parents ADD c int",
+        "ALTER TABLE ONLY parents DROP c",
+    ),
     "order and loss together": (
         "ALTER TABLE users DROP COLUMN age CASCADE",
         "ALTER TABLE users ADD age bigint DEFAULT 18; CREATE VIEW adults AS SELECT id FROM users WHERE age >= 18",

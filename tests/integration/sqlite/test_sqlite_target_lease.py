@@ -266,6 +266,25 @@ def test_an_application_at_work_is_waited_for_and_named_when_the_lease_is_taken(
     assert lease.taken_from is None
 
 
+def test_a_wait_of_more_than_a_second_is_told_once_with_who_is_in_the_way(
+    path: Path, open_target: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = open_target()
+    target.prepare()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        for seconds, times in ((0.3, 0), (1.5, 1)):
+            caplog.clear()
+            other.execute("BEGIN IMMEDIATE")
+            timer = threading.Timer(seconds, other.execute, ("ROLLBACK",))
+            timer.start()
+            lease = taken(target.acquire(owner="me@here:1", run="run_1"))
+            timer.join()
+            lease.release()
+            told = [record.getMessage() for record in caplog.records if record.name == "bascule.sqlite"]
+            assert len(told) == times
+            assert all(f"(pid {os.getpid()})" in words and str(path) in words for words in told)
+
+
 def test_waiting_for_an_application_can_be_stopped(path: Path, open_target: Open) -> None:
     target = open_target()
     target.prepare()
@@ -274,9 +293,10 @@ def test_waiting_for_an_application_can_be_stopped(path: Path, open_target: Open
         timer = threading.Timer(0.2, target.cancel)
         timer.start()
         begun = time.monotonic()
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted) as interrupted:
             target.acquire(owner="me@here:1", run="run_1")
         assert time.monotonic() - begun < 5
+        assert interrupted.value.hint == "Run the command again."
         timer.join()
     taken(target.acquire(owner="me@here:1", run="run_1"))
 

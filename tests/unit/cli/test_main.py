@@ -36,6 +36,40 @@ def test_every_verb_explains_itself_and_knows_the_global_options(verb: str, caps
     assert "--json" in shown
 
 
+@pytest.mark.parametrize(
+    "line", [["--json", "--help"], ["--help", "--json"], ["--json", "up", "--help"], ["up", "-h", "--json"]]
+)
+def test_help_is_one_json_document_where_json_was_asked_for(
+    line: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(line) == 0
+    document = answer(capsys)
+    assert document["success"] is True
+    assert main([word for word in line if word != "--json"]) == 0
+    assert f"{document['message']}\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["a; drop table x", "it's", 'a "b"', "a -- b", "a\nb", "a\x1b[31mb", "a\x00b", "\u202eabc"]
+)
+def test_sql_and_control_characters_name_no_new_migration(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", name, "--json"]) == 2
+    streams = capsys.readouterr()
+    document = json.loads(streams.out)
+    assert document["error"]["code"] == "not_a_name"
+    assert name not in streams.err or name.isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["Add user table", "drop table users", "añadir-más (2)"])
+def test_words_name_a_new_migration(name: str, tmp_path: Path) -> None:
+    assert main(["new", name]) == 0
+    (path,) = (tmp_path / "migrations").iterdir()
+    assert path.read_text(encoding="utf-8").startswith(f"-- {name}\n")
+
+
 def test_an_unknown_verb_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stauts"]) == 2
     assert "Did you mean status?" in capsys.readouterr().err

@@ -76,8 +76,7 @@ def test_what_stands_beside_is_passed_over(tmp_path: Path) -> None:
         ("run_in_transaction = false\n", False, None),
         ("run_in_transaction = true", True, None),
         ("\ufeffrun_in_transaction = false\r\n", False, None),
-        ("other = 1", False, "has no `run_in_transaction`; as in diesel, that turns the transaction off"),
-        ("", False, "has no `run_in_transaction`"),
+        ("", False, "has no `run_in_transaction`; as in diesel, that turns the transaction off"),
         ("run_in_transaction = no", True, "is not TOML"),
         ('run_in_transaction = "false"', True, "neither true nor false"),
     ],
@@ -95,6 +94,38 @@ def test_metadata_is_read_as_diesel_reads_it(
     assert migration.down.transaction is transaction
     assert len(migration.warnings) == (1 if warning else 0)
     assert not warning or warning in migration.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "transaction", "warnings"),
+    [
+        (
+            "run_in_transactionn = false",
+            False,
+            (
+                "`run_in_transactionn`, so it is passed over; did you mean `run_in_transaction`?",
+                "turns the transaction",
+            ),
+        ),
+        (
+            "run_in_transaction = true\nRun-In-Transaction = false",
+            True,
+            ("`Run-In-Transaction`, so it is passed over; did you mean `run_in_transaction`?",),
+        ),
+        ("run_in_transaction = false\nother = 1", False, ("diesel knows no `other`, so it is passed over.",)),
+    ],
+)
+def test_a_key_that_diesel_does_not_know_is_named_with_the_one_that_was_meant(
+    tmp_path: Path, metadata: str, transaction: bool, warnings: tuple[str, ...]
+) -> None:
+    write(tmp_path, "1_a/up.sql")
+    (tmp_path / "1_a/metadata.toml").write_text(metadata)
+
+    migration = read_only_one(tmp_path)
+
+    assert migration.up.transaction is transaction
+    assert len(migration.warnings) == len(warnings)
+    assert all(part in told for part, told in zip(warnings, migration.warnings, strict=True))
 
 
 def test_without_metadata_there_is_a_transaction(tmp_path: Path) -> None:

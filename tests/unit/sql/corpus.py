@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bascule.domain.statement import Dialect, Insight, ObjectKind, ObjectName, Statement
+from bascule.domain.statement import Dialect, Insight, ObjectKind, ObjectName, Statement, Touch
 from bascule.sql import inspect, split
 
 HARD = (
@@ -56,7 +56,18 @@ def name(dotted: str, kind: ObjectKind = "relation") -> ObjectName:
 
 
 def touched(text: str, dialect: Dialect = "postgresql") -> set[str]:
-    """What a statement touches by name, as ``kind schema.name``; fails where it touches everything."""
+    """What a statement touches by name, as in `words`; fails where it touches everything."""
     touch = read(text, dialect).touch
     assert not touch.everything, touch.reasons
-    return {f"{o.kind} {o.schema}.{o.name}" if o.schema else f"{o.kind} {o.name}" for o in touch.objects}
+    return words(touch)
+
+
+def words(touch: Touch) -> set[str]:
+    """``kind schema.name`` of each, with ``(column)`` or ``(partitions)`` where only these are concerned."""
+    return {_words(each) for each in touch.objects}
+
+
+def _words(name: ObjectName) -> str:
+    dotted = f"{name.schema}.{name.name}" if name.schema else name.name
+    part = "" if name.column is None else f" ({name.column or 'partitions'})"
+    return f"{name.kind} {dotted}{part}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bascule.sql import inspect, script_touch, split
-from tests.unit.sql.corpus import name, read, touched
+from tests.unit.sql.corpus import name, read, touched, words
 
 BY_NAME = {
     # tables
@@ -33,13 +33,21 @@ BY_NAME = {
     "alter table t set schema s2": "relation t, relation s2.t",
     "alter table t owner to r": "relation t",
     "alter table t alter a type int using lower(a)::int": "relation t",
-    "alter table t add column id uuid default extensions.uuid_generate_v4()": "relation t",
+    "alter table t add column id uuid default extensions.uuid_generate_v4()": "relation t (id)",
+    'alter table only s.t add a int not null, add if not exists "B" text null': "relation s.t (a), relation s.t (B)",
+    "alter table t add a int, alter b drop default": "relation t",
+    "alter table t add a int unique": "relation t",
+    "alter table t add a int check (a > 0)": "relation t",
+    "alter table t add a int generated always as identity": "relation t",
+    "alter foreign table t add a int": "relation t",
+    "alter table t drop column a": "relation t",
     "drop table a, s.b cascade": "relation a, relation s.b",
     "refresh materialized view m": "relation m",
     "cluster t using i": "relation t",
     # indexes
-    "create index i on only s.t (my_function(a)) where my_predicate(b)": "relation s.t",
-    "create index concurrently i on t (a)": "relation t",
+    "create index i on only s.t (my_function(a)) where my_predicate(b)": "relation s.i, relation s.t (partitions)",
+    "create index concurrently i on t (a)": "relation i, relation t (partitions)",
+    "create unique index on t (a)": "relation t",
     "drop index s.i, j": "relation s.i, relation j",
     "drop index concurrently i": "relation i",
     "alter index i rename to j": "relation i, relation j",
@@ -219,6 +227,21 @@ EVERYTHING = {
 @pytest.mark.parametrize("text", BY_NAME)
 def test_objects_are_named(text: str) -> None:
     assert touched(text) == {part for part in BY_NAME[text].split(", ") if part}
+
+
+BACK = {
+    "alter table s.t drop column a, drop if exists b cascade": "relation s.t (a), relation s.t (b)",
+    "alter table t drop column a, add b int": "relation t",
+    "alter table t drop constraint a": "relation t",
+    "alter type t drop attribute a": "type t",
+    "alter table t add column a int": "relation t (a)",
+    "drop table t": "relation t",
+}
+
+
+@pytest.mark.parametrize("text", BACK)
+def test_a_column_that_a_down_script_drops_leaves_the_others_where_they_are(text: str) -> None:
+    assert words(script_touch([read(text)], back=True)) == set(BACK[text].split(", "))
 
 
 @pytest.mark.parametrize("text", EVERYTHING)

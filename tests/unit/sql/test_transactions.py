@@ -142,3 +142,21 @@ def test_no_statement_but_the_pairs_is_lost_and_none_of_the_pairs_is_left(words:
         return
     kept = [s.text for block in found.blocks for s in block.statements]
     assert kept == [word for word in words if word not in ("begin", "commit")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("select 1;\nattach 'y.db' as y;\ncreate table y.z (i)", 2, "ATTACH"),
+        ("ATTACH DATABASE 'y.db' AS y", 1, "ATTACH"),
+        ("begin;\nattach 'y.db' as y;\ncommit", 2, "ATTACH"),
+        ("select 1;\n\ndetach y", 3, "DETACH"),
+    ],
+)
+def test_another_sqlite_file_cannot_be_attached(text: str, line: int, word: str) -> None:
+    with pytest.raises(SqlSyntaxProblem, match=f"^line {line}: {word} .* works on one database file"):
+        grouped(text, "sqlite")
+
+
+def test_a_table_called_attach_is_none_of_that() -> None:
+    assert grouped('create table attach (detach int); insert into "attach" values (1)', "sqlite").shape == "none"

@@ -61,14 +61,21 @@ class AuthorScripts:
         batches: BatchedSteps,
     ) -> None:
         """Run it, each statement a step of the caller's."""
+        from bascule.databases.operations.reading import reading_failed
         from bascule.databases.operations.stepwise import run_stepwise
 
         function = load(script).function(direction)
-        run_stepwise(
-            function,
-            dialect=dialect,
-            server_version=server_version,
-            execute=execute,
-            connect=connect,
-            batches=batches,
-        )
+        try:
+            run_stepwise(
+                function,
+                dialect=dialect,
+                server_version=server_version,
+                execute=execute,
+                connect=connect,
+                batches=batches,
+            )
+        except Exception as error:
+            failure = reading_failed(error)
+            if failure is None:
+                raise
+            raise failure from error

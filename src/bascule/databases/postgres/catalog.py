@@ -19,8 +19,12 @@ def shape_sql(schema: str) -> str:
 
 def touch_json(touch: Touch) -> str:
     """What the function is given."""
-    names = sorted(touch.objects, key=lambda each: (each.kind, each.schema or "", each.name))
-    objects = [{"kind": each.kind, "schema": each.schema, "name": each.name} for each in names]
+    names = sorted(touch.objects, key=lambda each: (each.kind, each.schema or "", each.name, each.column or ""))
+    objects = [
+        {"kind": each.kind, "schema": each.schema, "name": each.name}
+        | ({} if each.column is None else {"column": each.column})
+        for each in names
+    ]
     return json.dumps({"objects": objects, "everything": touch.everything}, ensure_ascii=False)
 
 

@@ -16,7 +16,7 @@ from bascule.databases.postgres.door import PATIENCE, Door
 from bascule.databases.postgres.errors import refusal, unreachable
 from bascule.databases.postgres.farewell import see_off
 from bascule.databases.postgres.keeper import now
-from bascule.databases.postgres.layout import refuse_newer
+from bascule.databases.postgres.layout import refuse_newer, refuse_stranger
 from bascule.databases.postgres.message import identifier, literal
 from bascule.databases.postgres.session import Session
 from bascule.databases.postgres.wire import ask, exchange, settled
@@ -173,6 +173,9 @@ class Connections:
             if session.meta is None:
                 return None
             refuse_newer(session.meta, self.schema)
+            stranger = session.meta.get("stranger")
+            # Reading lends nobody anything but an administrator's rights.
+            refuse_stranger(stranger if stranger and stranger["lends"] else None, self.schema)
             try:
                 return act(session)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):

@@ -40,9 +40,21 @@ IF EXISTS (
   SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname = {schema} AND c.relname = 'meta' AND c.relkind = 'r'
 ) THEN
-  PERFORM pg_catalog.set_config('bascule.meta', (SELECT pg_catalog.to_jsonb(m)::text FROM {own}.meta AS m), true);
+  PERFORM pg_catalog.set_config('bascule.meta', (
+    SELECT (pg_catalog.to_jsonb(m) || pg_catalog.jsonb_build_object('stranger', {stranger}))::text
+    FROM {own}.meta AS m, pg_catalog.pg_namespace AS n WHERE n.nspname = {schema}
+  ), true);
 END IF;
 END $look$"""
+# Whoever owns the schema can put functions of their own in the place of Bascule's, and whoever calls those lends them
+# their rights. An administrator could do so anyway, and is a member of every role, so membership says nothing of one.
+_STRANGER = """(
+  SELECT CASE WHEN me.oid <> n.nspowner AND NOT its.rolsuper
+    AND (me.rolsuper OR NOT pg_catalog.pg_has_role(me.oid, n.nspowner, 'USAGE'))
+    THEN pg_catalog.jsonb_build_object('owner', its.rolname, 'me', me.rolname, 'lends', me.rolsuper) END
+  FROM pg_catalog.pg_roles AS me, pg_catalog.pg_roles AS its
+  WHERE me.rolname OPERATOR(pg_catalog.=) current_user AND its.oid = n.nspowner
+)"""
 _PREPARE = "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; SET LOCAL client_min_messages = warning;"
 
 # Functions are for everybody as they are made, and an administrator's default privileges may give more away.
@@ -89,7 +101,7 @@ def look_sql(schema: str) -> str:
     the message or transaction; nothing where the schema or its tables are not there. Reads no table that may be
     missing, so it raises no error.
     """
-    return _LOOK.format(schema=literal(schema), own=identifier(schema))
+    return _LOOK.format(schema=literal(schema), own=identifier(schema), stranger=_STRANGER)
 
 
 def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
@@ -97,6 +109,7 @@ def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
     if meta is None:
         return False
     refuse_newer(meta, schema)
+    refuse_stranger(meta.get("stranger"), schema)
     return bool(meta["layout"] == LAYOUT and meta["code"] == code())
 
 
@@ -108,6 +121,20 @@ def refuse_newer(meta: dict[str, Any], schema: str) -> None:
             f"(layout {meta['layout']}, this one knows up to {LAYOUT}).",
             code="newer_ledger",
             hint="Use that newer version here as well.",
+        )
+
+
+def refuse_stranger(stranger: dict[str, Any] | None, schema: str) -> None:
+    """Raises `Refused` (code ``foreign_schema``) where the schema is another role's, which could change what is called
+    there.
+    """
+    if stranger:
+        raise Refused(
+            f"The schema {schema} belongs to the role {stranger['owner']}, and you are {stranger['me']}: "
+            "its owner could change what runs with your rights.",
+            code="foreign_schema",
+            hint=f"Run as {stranger['owner']}, or make it yours with ALTER SCHEMA {identifier(schema)} OWNER TO "
+            f"{identifier(stranger['me'])} after a look at what is in it, or name another schema in the settings.",
         )
 
 
@@ -161,12 +188,21 @@ def _try_install(connection: Connection, schema: str) -> bool:
         # Asked with the lock held: the process before us may have made everything.
         meta = parsed(answer[4].get_value(0, 0))
         if not is_current(meta, schema):
+            _refuse_strangers_empty_schema(connection, schema)
             _checked(exchange(connection, _script(meta, schema).encode()))
         _checked(exchange(connection, b"COMMIT"))
         return True
     finally:
         if not connection.closed and connection.pgconn.transaction_status != IDLE:
             exchange(connection, b"ROLLBACK")
+
+
+def _refuse_strangers_empty_schema(connection: Connection, schema: str) -> None:
+    """A schema that is there already, without anything of Bascule's in it, may be somebody else's too."""
+    asked = f"SELECT {_STRANGER} FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {literal(schema)}"
+    found = _checked(exchange(connection, asked.encode()))[0]
+    if found.ntuples:
+        refuse_stranger(parsed(found.get_value(0, 0)), schema)
 
 
 def parsed(value: str | bytes | None) -> dict[str, Any] | None:

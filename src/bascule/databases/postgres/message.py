@@ -100,7 +100,8 @@ class Message:
             return None
         index, length = self._indexes[found]
         offset = position - self._starts[found]
-        return (index, offset) if offset <= length else None
+        # The server calls the semicolon behind a statement its end.
+        return (index, min(offset, length)) if offset <= length + 1 else None
 
 
 class Names:

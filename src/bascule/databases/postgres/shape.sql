@@ -1,13 +1,14 @@
 -- What schema objects look like, as the catalog has them: `shape(touch)` answers {"objects": {…}, "whole": …}.
 --
--- `touch` is {"objects": [{"kind", "schema", "name"}, …], "everything": …}; a name without schema is looked for in every
--- schema of the session's search path. Looked at is what it names, and what else a statement on that can change: all that
--- depends on it, found through pg_depend as DROP … CASCADE finds it.
+-- `touch` is {"objects": [{"kind", "schema", "name", "column"}, …], "everything": …}; a name without schema is looked for
+-- in every schema of the session's search path. Looked at is what it names, and what else a statement on that can change:
+-- all that depends on it, found through pg_depend as DROP … CASCADE finds it. With a "column" that is this one column of the
+-- table (with an empty one nothing of it), unless the table has partitions or children: then it is all of them.
 --   * A named object, and a whole object that depends on one (a view, a partition, an owned sequence, a function), is
 --     given entirely; the latter with "linked": true.
 --   * Of a table of which only single items depend on a named object (a foreign key, a default, a trigger, a policy, an
---     index, a column), or which has a named index, these items alone are given, with "partial": true on the table, and
---     "named": true on the index that was named.
+--     index, a column), or which has a named index or column, these items alone are given, with "partial": true on the
+--     table, and "named": true on the index or column that was named.
 --   * What is as it is by default is left out: an absent part is an empty one, an absent property has its default.
 -- Objects of extensions, of system and temporary schemas and of Bascule's own schema are never looked at.
 --
@@ -174,7 +175,7 @@ DECLARE
   others boolean := whole;
   -- Which objects are looked at.
   seed_classes oid[]; seed_ids oid[]; seed_parts int[]; more_classes oid[]; more_ids oid[]; more_parts int[];
-  named_ids oid[]; named_index_ids oid[]; members text[];
+  named_ids oid[]; named_index_ids oid[]; named_columns text[]; members text[];
   reached_classes oid[]; reached_ids oid[]; reached_parts int[];
   relation_ids oid[]; table_ids oid[]; sequence_ids oid[]; column_table_ids oid[]; column_keys text[]; default_ids oid[];
   constraint_ids oid[]; index_ids oid[]; trigger_ids oid[]; rule_ids oid[]; policy_ids oid[]; statistics_ids oid[];
@@ -217,12 +218,17 @@ BEGIN
     SELECT
       array_agg(CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END::oid),
       array_agg(CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END),
-      array_agg(c.oid) FILTER (WHERE c.relkind IN ('i', 'I'))
-    INTO seed_classes, seed_ids, named_index_ids
+      array_agg(coalesce(a.attnum, 0)),
+      array_agg(c.oid) FILTER (WHERE c.relkind IN ('i', 'I')),
+      array_agg(c.oid || '.' || a.attnum) FILTER (WHERE a.attnum > 0)
+    INTO seed_classes, seed_ids, seed_parts, named_index_ids, named_columns
     FROM jsonb_array_elements(named) AS w (object)
     JOIN pg_namespace AS n ON n.nspname = ANY (CASE WHEN w.object ->> 'schema' IS NULL THEN path ELSE ARRAY[(w.object ->> 'schema')::name] END)
     JOIN pg_class AS c ON c.relname = (w.object ->> 'name')::name AND c.relnamespace = n.oid
-    WHERE w.object ->> 'kind' = 'relation' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema;
+    LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = (w.object ->> 'column')::name
+      AND a.attnum > 0 AND c.relkind <> 'p' AND NOT c.relhassubclass
+    WHERE w.object ->> 'kind' = 'relation' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.oid IS DISTINCT FROM own_schema
+      AND (w.object ->> 'column' IS NULL OR a.attnum IS NOT NULL OR c.relkind = 'p' OR c.relhassubclass);
     IF named @? '$[*].kind ? (@ != "relation")' THEN
       SELECT array_agg(class), array_agg(id) INTO more_classes, more_ids
       FROM (
@@ -266,6 +272,9 @@ BEGIN
       seed_ids := seed_ids || more_ids;
     END IF;
     named_ids := seed_ids;
+    IF named_columns IS NOT NULL THEN
+      SELECT coalesce(array_agg(id), '{}') INTO named_ids FROM unnest(seed_ids, seed_parts) AS seed (id, part) WHERE coalesce(part, 0) = 0;
+    END IF;
 
     -- 2. What depends on them. `part` is the number of a column, or 0; -1: to be followed, but not itself looked at, being
     -- a piece of its owner (row and array types, the triggers behind a foreign key, the rule of a view) or of an extension.
@@ -327,7 +336,7 @@ BEGIN
         SELECT FROM unnest(seed_classes, seed_ids, seed_parts) AS seed (class, id, part)
         WHERE seed.class = owners.class AND seed.id = owners.id AND coalesce(seed.part, 0) IN (0, owners.part));
       EXIT WHEN more_ids IS NULL;
-      seed_parts := array_fill(0, ARRAY[cardinality(seed_ids)]);
+      seed_parts := seed_parts || array_fill(0, ARRAY[cardinality(seed_ids) - coalesce(cardinality(seed_parts), 0)]);
       seed_classes := seed_classes || more_classes;
       seed_ids := seed_ids || more_ids;
       seed_parts := seed_parts || more_parts;
@@ -391,6 +400,7 @@ BEGIN
           || CASE WHEN atthasdef THEN jsonb_build_object(CASE attgenerated WHEN '' THEN 'default' ELSE 'generated' END,
               (SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef AS f WHERE f.adrelid = attrelid AND f.adnum = attnum)) ELSE '{}' END
           || CASE attidentity WHEN 'a' THEN '{"identity": "ALWAYS"}' WHEN 'd' THEN '{"identity": "BY DEFAULT"}' ELSE '{}'::jsonb END
+          || CASE WHEN named_columns IS NOT NULL AND attrelid || '.' || attnum = ANY (named_columns) THEN '{"named": true}'::jsonb ELSE '{}' END
           ORDER BY attnum) AS items
       FROM pg_attribute
       WHERE attrelid = ANY (table_ids || column_table_ids) AND attnum > 0 AND NOT attisdropped

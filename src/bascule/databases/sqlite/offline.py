@@ -13,11 +13,14 @@ _COLUMNS = "name, version, run_id, applied_at, execution_ms, exact_hash, semanti
 
 
 def setup() -> str:
-    """Makes Bascule's own tables, in a transaction."""
+    """Makes Bascule's own tables, in a transaction.
+
+    Where they are already there nothing happens: two scripts made before either was run both bring them along.
+    """
     words = {"layout": str(LAYOUT), "identity": str(uuid.uuid4()), "token": "0"}
     rows = ", ".join(f"({_text(key)}, {_text(value)})" for key, value in words.items())
-    tables = "".join(f"{table};\n" for table in TABLES)
-    return f"BEGIN IMMEDIATE;\n{tables}INSERT INTO main.bascule_meta VALUES {rows};\nCOMMIT;\n"
+    tables = "".join(f"{_unless_there(table)};\n" for table in TABLES)
+    return f"BEGIN IMMEDIATE;\n{tables}INSERT OR IGNORE INTO main.bascule_meta VALUES {rows};\nCOMMIT;\n"
 
 
 def ledger(change: LedgerChange) -> str:
@@ -33,6 +36,11 @@ def ledger(change: LedgerChange) -> str:
         f"DELETE FROM main.bascule_ledger WHERE name = {_text(entry.name)};\n"
         f"INSERT INTO main.bascule_ledger ({_COLUMNS})\nVALUES ({_values(entry)});"
     )
+
+
+def _unless_there(create: str) -> str:
+    """``CREATE … main.name`` as ``CREATE … IF NOT EXISTS main.name``."""
+    return create.replace(" main.", " IF NOT EXISTS main.", 1)
 
 
 def _values(entry: LedgerEntry) -> str:

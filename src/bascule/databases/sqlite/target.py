@@ -331,7 +331,7 @@ class SqliteTarget:
                 raise
             if self._stop.raised is not None:
                 raise self._stop.raised from exc
-            raise Interrupted("Stopped while looking at the database.", hint="Nothing was begun.") from exc
+            raise Interrupted("Stopped while looking at the database.", hint="Run the command again.") from exc
         finally:
             self._stop.disarm()
 

@@ -10,6 +10,7 @@ from bascule.sql.postgres.named import object_words
 from bascule.sql.postgres.tree import (
     Handler,
     Node,
+    column_of,
     everything,
     is_temporary,
     items,
@@ -78,6 +79,7 @@ def _create_table_as(node: Node, statement: Statement, raw: str) -> Insight:
 _RUNS_EXPRESSIONS = frozenset(
     ("AT_AddColumn", "AT_AlterColumnType", "AT_AddConstraint", "AT_ValidateConstraint", "AT_AttachPartition")
 )
+_OF_A_COLUMN = frozenset(("CONSTR_NULL", "CONSTR_NOTNULL", "CONSTR_DEFAULT"))
 _BUILDS_INDEX = frozenset(("CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_EXCLUSION"))
 # Without USING, and whatever the column was before, nothing of a value is lost on the way into one of these.
 _HOLDS_ANYTHING = frozenset(("text", "varchar", "int8", "numeric", "timestamptz"))
@@ -86,7 +88,7 @@ _HOLDS_ANYTHING = frozenset(("text", "varchar", "int8", "numeric", "timestamptz"
 def _alter_table(node: Node, statement: Statement, raw: str) -> Insight:
     commands = [wrapped["AlterTableCmd"] for wrapped in node.get("cmds", [])]
     name = _altered(node)
-    touch = Touch(objects=frozenset((name, *_other_tables(commands))))
+    touch = Touch(objects=frozenset((*_altered_parts(node, commands, name), *_other_tables(commands))))
     if any(command["subtype"] in _RUNS_EXPRESSIONS for command in commands):
         touch |= unknown_calls(raw, statement)
     kind = f"ALTER {object_words(node['objtype'])}"
@@ -105,6 +107,7 @@ def _alter_table(node: Node, statement: Statement, raw: str) -> Insight:
         kind=kind,
         transactional=True,
         touch=touch,
+        touch_back=_touch_back(node, commands, name),
         destroys="; ".join(_lost(commands, name)) or None,
         progress="create_index" if any(map(_builds_index, commands)) else None,
     )
@@ -113,6 +116,35 @@ def _alter_table(node: Node, statement: Statement, raw: str) -> Insight:
 def _altered(node: Node) -> ObjectName:
     name = relation(node["relation"])
     return ObjectName(kind="type", name=name.name, schema=name.schema) if node["objtype"] == "OBJECT_TYPE" else name
+
+
+def _altered_parts(node: Node, commands: list[Node], name: ObjectName) -> list[ObjectName]:
+    """The columns that are added where nothing else is done to the table, else all of it."""
+    if node["objtype"] == "OBJECT_TABLE" and all(map(_adds_plain_column, commands)):
+        return [column_of(name, _column(command)) for command in commands]
+    return [name]
+
+
+def _touch_back(node: Node, commands: list[Node], name: ObjectName) -> Touch | None:
+    """The columns that are dropped, where nothing else is done: what hangs on them goes with them, and the other columns
+    stay where they are.
+    """
+    if node["objtype"] == "OBJECT_TABLE" and all(command["subtype"] == "AT_DropColumn" for command in commands):
+        return objects(*(column_of(name, _column(command)) for command in commands))
+    return None
+
+
+def _adds_plain_column(command: Node) -> bool:
+    """With a type, a default and NOT NULL at most: whatever else it may have is the table's, or another table's too."""
+    if command["subtype"] != "AT_AddColumn":
+        return False
+    constraints = command["def"]["ColumnDef"].get("constraints", [])
+    return all(each["Constraint"]["contype"] in _OF_A_COLUMN for each in constraints)
+
+
+def _column(command: Node) -> str:
+    name: str = command["name"] if command["subtype"] == "AT_DropColumn" else command["def"]["ColumnDef"]["colname"]
+    return name
 
 
 def _other_tables(commands: list[Node]) -> Iterator[ObjectName]:
@@ -162,7 +194,7 @@ def _builds_index(command: Node) -> bool:
 
 def _create_index(node: Node, statement: Statement, raw: str) -> Insight:
     table = relation(node["relation"])
-    touch = objects(table)
+    touch = _indexed(node, table)
     if not node.get("concurrent"):
         return Insight(kind="CREATE INDEX", transactional=True, touch=touch, progress="create_index")
     effect = Effect(
@@ -177,6 +209,14 @@ def _create_index(node: Node, statement: Statement, raw: str) -> Insight:
     return Insight(
         kind="CREATE INDEX CONCURRENTLY", transactional=False, touch=touch, effect=effect, progress="create_index"
     )
+
+
+def _indexed(node: Node, table: ObjectName) -> Touch:
+    """The new index, and what becomes of the partitions' indexes. One that the server is to name may be any of the table's."""
+    if "idxname" not in node:
+        return objects(table)
+    index = ObjectName(kind="relation", name=node["idxname"], schema=table.schema)
+    return objects(index, column_of(table, ""))
 
 
 # Views

@@ -39,6 +39,11 @@ def relation(range_var: Node) -> ObjectName:
     return ObjectName(kind="relation", name=range_var["relname"], schema=range_var.get("schemaname"))
 
 
+def column_of(table: ObjectName, column: str) -> ObjectName:
+    """One column of a table, or with an empty name none, as `ObjectName.column` says."""
+    return ObjectName(kind=table.kind, name=table.name, schema=table.schema, column=column)
+
+
 def is_temporary(range_var: Node) -> bool:
     """Whether a new relation of this name belongs to the session alone."""
     return range_var.get("relpersistence") == "t" or in_temporary_schema(range_var.get("schemaname"))
