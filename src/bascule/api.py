@@ -167,13 +167,17 @@ class EnhancedMigrationService:
             name = find(name, context.source.listing()).name
         return logs(context, migration=name, limit=limit)
 
+    def _without_progress(self, event: Event) -> None:
+        if not event.name.endswith(".progress"):
+            self._bus.publish(event)
+
     @contextmanager
     def _context(self, *, changing: bool = False, quiet: bool = False) -> Iterator[Context]:
         from bascule import wiring
 
         context = wiring.context(
             self._settings,
-            publish=_silence if quiet else self._bus.publish,
+            publish=self._without_progress if quiet else self._bus.publish,
             say=self._say,
             read_only=not changing,
         )
@@ -240,8 +244,9 @@ class Bascule:
 def _settings(url: str, migrations_dir: str | os.PathLike[str], options: Mapping[str, Any]) -> Settings:
     flags = {"database_url": ("url", url), "migrations_dir": ("migrations_dir", os.fspath(migrations_dir))}
     flags |= {name: (name, value) for name, value in options.items()}
-    # What was given here is the whole truth: a DATABASE_URL that happens to be set must not send the run elsewhere.
-    return load(flags, environ={}, folder=os.getcwd())
+    # What was given here is the whole truth: neither a DATABASE_URL that happens to be set nor a file that happens to lie
+    # in the working folder may send the run elsewhere.
+    return load(flags, environ={}, folder=os.getcwd(), files=False)
 
 
 def _address_of(engine: Any, connection: Any) -> str:
@@ -286,10 +291,6 @@ def _applied_already(context: Context, name: str) -> Run:
                 notes=("it was applied already",),
             )
     raise MigrationFailed(f"{name} was not applied.", hint="See bascule status.")
-
-
-def _silence(_event: Event) -> None:
-    """Progress that nobody asked for."""
 
 
 def _log(words: str) -> None:

@@ -38,18 +38,20 @@ def load(
     folder: str | os.PathLike[str] = ".",
     config: str | None = None,
     target: str | None = None,
+    files: bool = True,
 ) -> Settings:
     """The settings of a command run in `folder`.
 
-    `flags`: name of a setting → (the flag as typed, its value). `target`: the one named by ``--target``.
+    `flags`: name of a setting → (the flag as typed, its value). `target`: the one named by ``--target``. `files` False:
+    neither configuration file nor ``.env`` is looked at.
     Raises ConfigError, naming setting, place and allowed values. A missing database is no error here: see
     `Settings.missing`.
     """
     work = Path(folder).absolute()
     surroundings = os.environ if environ is None else environ
-    file = find_file(work, config)
+    file = find_file(work, config) if files else ConfigFile()
     chosen, table = _choose_target(file, target)
-    variables, warnings = _from_variables(work, surroundings)
+    variables, warnings = _from_variables(work if files else None, surroundings)
     given = {
         name: Raw(value=value, origin=Origin(layer="flag", name=flag)) for name, (flag, value) in (flags or {}).items()
     }
@@ -106,10 +108,10 @@ def _names_address(table: Mapping[str, Raw]) -> bool:
     return any(name in table for name in _ADDRESS)
 
 
-def _from_variables(folder: Path, surroundings: Mapping[str, str]) -> tuple[dict[str, Raw], list[str]]:
+def _from_variables(folder: Path | None, surroundings: Mapping[str, str]) -> tuple[dict[str, Raw], list[str]]:
     found: dict[str, Raw] = {}
     warnings: list[str] = []
-    for name, value, origin in _dotenv(folder, warnings):
+    for name, value, origin in _dotenv(folder, warnings) if folder is not None else ():
         _take(name, value, origin, found, warnings)
     for name, value in surroundings.items():
         if name in BY_VARIABLE or name.startswith(PREFIXES):

@@ -146,7 +146,12 @@ def _kill(stage: _Stage) -> None:
     command = [sys.executable, "-m", "bascule", "--database-url", f"sqlite:///{stage.database}"]
     command += ["--migrations-dir", str(stage.folder), "-qq", "up", "--no-progress"]
     child = subprocess.Popen(
-        command, cwd=stage.folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=stage.folder.parent,
+        env=_plain_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _until_at_work(stage, child)
     child.send_signal(signal.SIGKILL)
@@ -155,6 +160,12 @@ def _kill(stage: _Stage) -> None:
     stage.out(f"  process {child.pid} killed; pending: {', '.join(pending)}; of its rows in the database: none")
     for run in stage.bascule.migrations.execute_pending().runs:
         stage.told(run, run.status)
+
+
+def _plain_environment() -> dict[str, str]:
+    """Without settings of whoever watches: the story is told on its own database."""
+    settings = ("DATABASE_", "MIGRATION_", "BASCULE_", "PG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
 
 
 def _until_at_work(stage: _Stage, child: subprocess.Popen[bytes]) -> None:

@@ -48,12 +48,16 @@ class Touch:
     everything: bool = False
     reasons: tuple[str, ...] = ()
     """Why `everything`, in words a person can check ("line 4: DO runs code that parsing cannot follow")."""
+    unseen: tuple[str, ...] = ()
+    """Changes that no look at the schema can see, `everything` included, in words ("line 3: ALTER ROLE changes a role,
+    which is outside of the schema")."""
 
     def __or__(self, other: Touch) -> Touch:
         return Touch(
             objects=self.objects | other.objects,
             everything=self.everything or other.everything,
             reasons=tuple(dict.fromkeys(self.reasons + other.reasons)),
+            unseen=tuple(dict.fromkeys(self.unseen + other.unseen)),
         )
 
 

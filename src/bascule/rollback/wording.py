@@ -8,7 +8,7 @@ from typing import Any, Literal
 _LONG = 200
 """Characters of a text that are shown."""
 
-_LISTS = {"options": "option", "inherits": "parent", "labels": "label"}
+_LISTS = {"options": "option", "toast_options": "TOAST option", "inherits": "parent", "labels": "label"}
 """Properties that are lists of which each member stands for itself, and what one is called."""
 
 _YES_OR_NO = {
@@ -34,6 +34,8 @@ def changed(name: str, of: str, old: Any, new: Any) -> Iterator[tuple[str, Liter
         yield from _members(_LISTS[name], f" of {of}" if of else "", old or (), new or ())
     elif name == "grants":
         yield f"privileges{f' of {of}' if of else ''} were {_usual_or(old)}, now {_usual_or(new)}", "lossy"
+    elif name == "enforcement":
+        yield f"enforcement of {of} was {_usual_or(old)}, now {_usual_or(new)}", "lossy"
     elif name == "owner":
         yield f"{'the owner' if not of else f'the owner of {of}'} was {shown(old)}, now {shown(new)}", "lossy"
     else:
@@ -57,8 +59,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
-def _usual_or(grants: Any) -> str:
-    return shown(grants) if grants else "the usual"
+def _usual_or(value: Any) -> str:
+    return shown(value) if value else "the usual"
 
 
 def _state(name: str, value: Any) -> str:

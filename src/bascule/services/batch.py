@@ -40,7 +40,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     for words in _of_the_plan(planned):
         context.say(f"Warning: {words}")
     guard_environment(context)
-    losses = accept_losses(context, planned, accepted=request.accept_data_loss, yes=request.yes)
+    losses = accept_losses(context, _fresh(planned, situation), accepted=request.accept_data_loss, yes=request.yes)
     context.target.prepare()
     run = planned[0].name if len(planned) == 1 else f"{len(planned)} migrations"
     with leased(context, run, needless=lambda: _nothing_left(context, situation, planned)) as lease:
@@ -63,6 +63,12 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
 
 def _choose(context: Context, request: UpRequest, situation: Situation) -> Choice:
     return choose(context, situation, names=request.names, to=request.to, steps=request.steps)
+
+
+def _fresh(planned: Sequence[PlannedMigration], situation: Situation) -> list[PlannedMigration]:
+    """What has not been begun: the loss of what is half done was accepted when it began."""
+    begun = {name for name, _ in situation.marks}
+    return [each for each in planned if each.name not in begun]
 
 
 def _nothing_left(context: Context, situation: Situation, planned: Sequence[PlannedMigration]) -> bool:

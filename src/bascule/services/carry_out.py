@@ -489,13 +489,14 @@ class CarryOut:
             "or: bascule recover --answer again (it did not, send it again).",
             "temporary_lost": "Finish the rest by hand and record it with: bascule mark "
             f"{self.planned.name} --applied; or, if nothing needs it, go on with: bascule recover --answer done",
+            "edited_half_done": "What is done cannot be taken from a file that says something else now.",
         }
         self._written = True
         return NeedsPerson(
             f"{self.planned.name}: {command.question}",
             code=command.code,
             hint=answers.get(command.code, "Look at the server's log for the cause, then run again."),
-            state="changed",
+            state="unknown" if command.code == "undecidable_step" else "changed",
             details={"migration": self.planned.name, "step": command.step.index, "run": self.run_id},
         )
 

@@ -25,7 +25,9 @@ def accept_losses(
         return losses
     if protected(context):
         raise Refused(
-            "This cannot be undone, and the target is production:\n" + "\n".join(f"  {words}" for words in losses),
+            ("This will be lost" if planned[0].direction == "down" else "This cannot be undone")
+            + ", and the target is production:\n"
+            + "\n".join(f"  {words}" for words in losses),
             code="data_loss",
             hint="If the loss is meant, say so with --accept-data-loss.",
             details={"losses": list(losses)},
@@ -45,6 +47,8 @@ def losses_of(planned: PlannedMigration) -> tuple[str, ...]:
         migration = planned.migration
         if migration.irreversible:
             words.append(f"{planned.name}: the author says it cannot be undone: {migration.irreversible}")
+        elif migration.up.empty:
+            pass  # nothing is done, so nothing needs a way back
         elif migration.down is None:
             words.append(f"{planned.name}: it has no down script")
         elif migration.down.empty:

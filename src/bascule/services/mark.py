@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bascule.errors import UsageError
 from bascule.planning.meaning import meaning, parser_of
 from bascule.planning.names import find
 from bascule.ports.database import LedgerChange
@@ -20,14 +21,24 @@ def mark(context: Context, name: str, applied: bool, actor: str, reason: str = "
     """
     situation = look(context)
     ledger = situation.ledger
-    known = name if name in ledger and name not in situation.by_name else find(name, situation.refs).name
-    half_done = any(half == known for half, _ in situation.marks)
+    listed = situation.by_name
+    underway = {half for half, _ in situation.marks}
+    fileless = name not in listed and (name in ledger or name in underway)
+    known = name if fileless else find(name, situation.refs).name
+    half_done = known in underway
     if (known in ledger) == applied and not half_done:
         return Report(success=True, message=f"{known} is recorded as {_word(applied)} already.")
+    if applied and fileless and known not in ledger:
+        raise UsageError(
+            f"{known} cannot be recorded as applied: its file is gone, and with it what the ledger would say of it.",
+            hint=f"Bring the file back, or take back by hand what was done and use bascule mark {known} --pending.",
+        )
     guard_environment(context)
     data = {"applied": applied, "actor": actor, "reason": reason}
-    if applied:
-        migration = context.source.read(situation.by_name[known])
+    if applied and fileless:
+        record(context, known, LedgerChange(entry=ledger[known]), "marked", data)
+    elif applied:
+        migration = context.source.read(listed[known])
         entry = entry_of(
             migration,
             run_id="",

@@ -88,6 +88,8 @@ def _look(
         return "unverified", words
     nothing = planned.migration.down is None or planned.migration.down.empty
     reached = verdict(differences)
+    if planned.touch.unseen and reached != "lossy" and not (nothing and reached != "exact"):
+        return "unverified", (*words, *planned.touch.unseen)
     return ("none" if nothing and reached != "exact" else reached), words
 
 

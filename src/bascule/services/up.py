@@ -33,6 +33,8 @@ def up(context: Context, request: UpRequest) -> Report:
 def nothing_to_do(situation: Situation) -> Report:
     """The answer when the target has everything the folder has."""
     count = len(situation.applied)
-    return Report(
-        success=True, message=f"Nothing to do: all {count} migrations are applied." if count else "Nothing to do."
-    )
+    return Report(success=True, message=f"Nothing to do: {_all(count)} applied." if count else "Nothing to do.")
+
+
+def _all(count: int) -> str:
+    return "the one migration is" if count == 1 else f"all {count} migrations are"

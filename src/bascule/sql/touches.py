@@ -16,6 +16,7 @@ def script_touch(insights: Iterable[Insight], *, back: bool = False) -> Touch:
     """
     objects: set[ObjectName] = set()
     reasons: dict[str, None] = {}
+    unseen: dict[str, None] = {}
     schemas: dict[str, None] = {}
     everything = False
     for insight in insights:
@@ -23,8 +24,9 @@ def script_touch(insights: Iterable[Insight], *, back: bool = False) -> Touch:
         objects.update(_placed(touch.objects, schemas))
         everything = everything or touch.everything
         reasons.update(dict.fromkeys(touch.reasons))
+        unseen.update(dict.fromkeys(touch.unseen))
         schemas.update(dict.fromkeys(insight.search_path or ()))
-    return Touch(objects=frozenset(objects), everything=everything, reasons=tuple(reasons))
+    return Touch(objects=frozenset(objects), everything=everything, reasons=tuple(reasons), unseen=tuple(unseen))
 
 
 _IN_SCHEMAS = frozenset(("relation", "routine", "type"))

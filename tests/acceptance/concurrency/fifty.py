@@ -22,6 +22,7 @@ from tests.acceptance.concurrency.meetings import (
     at_once,
     owner_frozen_at_work,
     owner_frozen_between,
+    owner_frozen_in_an_index,
     owner_frozen_on_sqlite,
     owner_killed,
     plainly,
@@ -34,6 +35,7 @@ MEETINGS: dict[str, tuple[Meeting, tuple[Way, ...], bool]] = {
     "owner killed at work": (owner_killed, WAYS, True),
     "owner frozen at work": (owner_frozen_at_work, WAYS[1:], True),
     "owner frozen before it sends": (owner_frozen_between, WAYS[1:], True),
+    "owner frozen in an index": (owner_frozen_in_an_index, WAYS[1:], True),
     "owner frozen": (owner_frozen_on_sqlite, WAYS[:1], True),
 }
 """By what they are called: what happens, where it is tried, and whether one statement takes long."""

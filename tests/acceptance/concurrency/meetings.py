@@ -53,6 +53,21 @@ def owner_frozen_between(scene: Scene, count: int) -> list[str]:
     return _frozen(scene, [held.process, *others], held.process, held.let_go)
 
 
+def owner_frozen_in_an_index(scene: Scene, count: int) -> list[str]:
+    """Stopped while the server builds an index for it, which a session of the application keeps from ending."""
+    ground = scene.ground
+    assert isinstance(ground, PostgresqlGround)
+    processes = scene.fleet.start_at_once(count)
+    owner = _owner_at_work(scene, processes)
+    with ground.connect(scene.site) as application:
+        application.execute("BEGIN")
+        application.execute("LOCK TABLE seeds IN ROW EXCLUSIVE MODE")
+        wait_until(lambda: any(each.waits and "CONCURRENTLY" in each.statement for each in ground.sessions(scene.site)))
+        owner.signal(signal.SIGSTOP)
+        wait_until(lambda: _owner(scene) not in (None, owner.pid))
+    return _frozen(scene, processes, owner, lambda: None)
+
+
 def owner_frozen_on_sqlite(scene: Scene, count: int) -> list[str]:
     """A frozen process keeps its lock on a file: the others say who it is and give up; woken, it goes on."""
     held = scene.fleet.hold(scene.boundary("before perform 0004_more"))

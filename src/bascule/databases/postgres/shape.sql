@@ -356,9 +356,10 @@ BEGIN
       array_agg(oid) FILTER (WHERE relkind = 'S'),
       bool_or(relkind NOT IN ('r', 'S') OR relacl IS NOT NULL OR reloptions IS NOT NULL OR relpersistence <> 'p' OR reltablespace <> 0
         OR relreplident NOT IN ('d', 'n') OR relreplident = 'n' AND relkind = 'r' OR relrowsecurity OR relforcerowsecurity
-        OR relispartition OR relam NOT IN (0, 2) OR reloftype <> 0 OR notes IS NOT NULL)
+        OR relispartition OR relam NOT IN (0, 2) OR reloftype <> 0 OR notes IS NOT NULL
+        OR reltoastrelid <> 0 AND (SELECT t.reloptions IS NOT NULL FROM pg_class AS t WHERE t.oid = c.reltoastrelid))
     INTO table_ids, sequence_ids, has_specials
-    FROM pg_class
+    FROM pg_class AS c
     WHERE oid = ANY (relation_ids) AND relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND relnamespace IS DISTINCT FROM own_schema;
     IF has_specials THEN
       SELECT jsonb_object_agg(c.oid::text, jsonb_build_object(
@@ -366,7 +367,8 @@ BEGIN
         'populated', CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN false END,
         'grants', @schema@.shape_grants(c.relacl, CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, c.relowner),
         'options', to_jsonb(c.reloptions),
-        'persistence', CASE WHEN c.relpersistence = 'u' AND c.relkind <> 'S' THEN 'unlogged' END,
+        'toast_options', CASE WHEN c.reltoastrelid <> 0 THEN (SELECT to_jsonb(t.reloptions) FROM pg_class AS t WHERE t.oid = c.reltoastrelid) END,
+        'persistence', CASE WHEN c.relpersistence = 'u' THEN 'unlogged' END,
         'tablespace', CASE WHEN c.reltablespace <> 0 THEN pg_describe_object('pg_tablespace'::regclass, c.reltablespace, 0) END,
         'replica_identity', CASE WHEN c.relkind IN ('r', 'p') THEN CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END,
         'row_security', CASE WHEN c.relrowsecurity THEN true END,
@@ -393,8 +395,11 @@ BEGIN
     FROM (
       SELECT attrelid AS owner, bool_or(attinhcount > 0) AS inherited,
         bool_or(attgenerated <> '' OR attcollation NOT IN (0, 100) OR attacl IS NOT NULL OR attcompression <> '' OR attoptions IS NOT NULL
-          OR attstorage = 'e' OR attstorage = 'm' AND atttypid <> 'numeric'::regtype OR attfdwoptions IS NOT NULL OR attinhcount > 0
-          OR attstattarget >= 0 OR notes IS NOT NULL) AS special,
+          OR attfdwoptions IS NOT NULL OR attinhcount > 0 OR attstattarget >= 0 OR notes IS NOT NULL
+          OR attlen = -1 AND attstorage <> CASE
+            WHEN atttypid IN ('text'::regtype, 'varchar'::regtype, 'jsonb'::regtype, 'bytea'::regtype) THEN 'x'
+            WHEN atttypid = 'numeric'::regtype THEN 'm'
+            ELSE (SELECT t.typstorage FROM pg_type AS t WHERE t.oid = atttypid) END) AS special,
         jsonb_agg(
           jsonb_build_object('name', attname, 'type', format_type(atttypid, atttypmod), 'not_null', attnotnull)
           || CASE WHEN atthasdef THEN jsonb_build_object(CASE attgenerated WHEN '' THEN 'default' ELSE 'generated' END,
@@ -411,7 +416,8 @@ BEGIN
       SELECT jsonb_object_agg(attrelid || '.' || attname, jsonb_strip_nulls(jsonb_build_object(
         'stored', CASE attgenerated WHEN 'v' THEN false WHEN 's' THEN true END,
         'collation', CASE WHEN attcollation NOT IN (0, 100) THEN attcollation::regcollation::text END,
-        'storage', CASE WHEN attstorage = 'e' THEN 'external' WHEN attstorage = 'm' AND atttypid <> 'numeric'::regtype THEN 'main' END,
+        'storage', CASE WHEN attlen = -1 AND attstorage <> (SELECT t.typstorage FROM pg_type AS t WHERE t.oid = atttypid)
+          THEN CASE attstorage WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END,
         'compression', CASE attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
         'statistics', CASE WHEN attstattarget >= 0 THEN attstattarget END,
         'options', to_jsonb(attoptions),
@@ -429,7 +435,8 @@ BEGIN
   END IF;
   IF constraint_ids IS NOT NULL THEN
     -- NOT NULL (a constraint of its own since version 18) belongs to its column unless it is special; constraint triggers
-    -- are triggers; the constraints of domains come with them.
+    -- are triggers; the constraints of domains come with them. What enforces a foreign key, or one that can be deferred,
+    -- are triggers of its own, which can be switched off: that shows nowhere else.
     SELECT jsonb_object_agg(owner::text, items), array_agg(owner) FILTER (WHERE NOT whole AND owner <> ALL (table_ids))
     INTO constraints_of, constraint_guests
     FROM (
@@ -437,9 +444,14 @@ BEGIN
         CASE contype WHEN 'n' THEN pg_get_constraintdef(oid) ELSE conname END,
         jsonb_build_object('definition', pg_get_constraintdef(oid))
           || CASE WHEN conislocal THEN '{}' ELSE '{"inherited": true}'::jsonb END
+          || CASE WHEN contype = 'f' OR condeferrable THEN coalesce((
+              SELECT jsonb_build_object('enforcement', jsonb_agg(DISTINCT
+                CASE g.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica only' ELSE 'always' END || ' on ' || g.tgrelid::regclass))
+              FROM pg_trigger AS g WHERE g.tgconstraint = k.oid AND g.tgisinternal AND g.tgenabled <> 'O'
+              HAVING count(*) > 0), '{}') ELSE '{}' END
           || CASE WHEN notes ? ('2606/' || oid || '/0') THEN jsonb_build_object('comment', notes -> ('2606/' || oid || '/0')) ELSE '{}' END
       ) AS items
-      FROM pg_constraint
+      FROM pg_constraint AS k
       WHERE oid = ANY (constraint_ids) AND conrelid <> 0
         AND (contype IN ('c', 'f', 'p', 'u', 'x') OR contype = 'n' AND (connoinherit OR NOT convalidated))
       GROUP BY conrelid
@@ -458,7 +470,7 @@ BEGIN
         END
         || CASE
           WHEN NOT i.indisvalid OR NOT i.indisready OR i.indisclustered OR i.indisreplident OR c.reltablespace <> 0 OR c.reloptions IS NOT NULL
-            OR c.relispartition OR notes IS NOT NULL OR named_index_ids IS NOT NULL
+            OR c.relispartition OR notes IS NOT NULL OR named_index_ids IS NOT NULL OR i.indexprs IS NOT NULL
           THEN jsonb_strip_nulls(jsonb_build_object(
             'valid', CASE WHEN NOT i.indisvalid THEN false END,
             'ready', CASE WHEN NOT i.indisready THEN false END,
@@ -466,6 +478,9 @@ BEGIN
             'replica_identity', CASE WHEN i.indisreplident THEN true END,
             'tablespace', CASE WHEN c.reltablespace <> 0 THEN pg_describe_object('pg_tablespace'::regclass, c.reltablespace, 0) END,
             'options', to_jsonb(c.reloptions),
+            'statistics', CASE WHEN i.indexprs IS NOT NULL THEN (
+              SELECT jsonb_object_agg('column ' || a.attnum, a.attstattarget)
+              FROM pg_attribute AS a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0) END,
             'inherited', CASE WHEN c.relispartition THEN true END,
             'comment', notes -> ('1259/' || c.oid || '/0'),
             'named', CASE WHEN c.oid = ANY (named_index_ids) THEN true END

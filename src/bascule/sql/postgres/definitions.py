@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bascule.domain.statement import Effect, Insight, ObjectName, Statement, Touch
 from bascule.sql.postgres import tables
-from bascule.sql.postgres.named import not_followed, object_words
+from bascule.sql.postgres.named import not_followed, object_words, outside
 from bascule.sql.postgres.tree import (
     Handler,
     Node,
@@ -112,7 +112,7 @@ def _element(element: Node, schema: str, statement: Statement) -> Touch:
     touch = handler(node, statement, "").touch
     inside = {ObjectName(kind=name.kind, name=name.name, schema=name.schema or schema) for name in touch.objects}
     # A name without a schema may also be one that the search path finds: a referenced table, say.
-    return Touch(objects=touch.objects | inside, everything=touch.everything, reasons=touch.reasons)
+    return Touch(objects=inside) | touch
 
 
 def _create_extension(node: Node, statement: Statement, raw: str) -> Insight:
@@ -143,7 +143,6 @@ _RARE = {
     "AlterTableMoveAllStmt": "ALTER ALL IN TABLESPACE",
     "AlterTSConfigurationStmt": "ALTER TEXT SEARCH CONFIGURATION",
     "AlterTSDictionaryStmt": "ALTER TEXT SEARCH DICTIONARY",
-    "AlterUserMappingStmt": "ALTER USER MAPPING",
     "CreateAmStmt": "CREATE ACCESS METHOD",
     "CreateCastStmt": "CREATE CAST",
     "CreateConversionStmt": "CREATE CONVERSION",
@@ -159,8 +158,8 @@ _RARE = {
     "CreateUserMappingStmt": "CREATE USER MAPPING",
     "DropUserMappingStmt": "DROP USER MAPPING",
     "ImportForeignSchemaStmt": "IMPORT FOREIGN SCHEMA",
-    "ReassignOwnedStmt": "REASSIGN OWNED",
 }
+_OF_A_ROLE = "whatever databases and tablespaces the role owns or may use"
 
 
 def _rare(kind: str) -> Handler:
@@ -170,12 +169,26 @@ def _rare(kind: str) -> Handler:
     return handler
 
 
+def _alter_user_mapping(node: Node, statement: Statement, raw: str) -> Insight:
+    """The values of its options are passwords, as a rule: a look keeps only their names."""
+    kind = "ALTER USER MAPPING"
+    kept_secret = Touch(unseen=(f"line {statement.line}: {kind} changes values that looks at the schema do not keep",))
+    return Insight(kind=kind, transactional=True, touch=not_followed(statement, kind) | kept_secret)
+
+
+def _reassign_owned(node: Node, statement: Statement, raw: str) -> Insight:
+    kind = "REASSIGN OWNED"
+    touch = not_followed(statement, kind) | outside(statement, kind, _OF_A_ROLE)
+    return Insight(kind=kind, transactional=True, touch=touch)
+
+
 def _drop_owned(node: Node, statement: Statement, raw: str) -> Insight:
     roles = ", ".join(spec["RoleSpec"].get("rolename", "the current role") for spec in node["roles"])
     return Insight(
         kind="DROP OWNED",
         transactional=True,
-        touch=everything(statement, "DROP OWNED drops whatever the role owns"),
+        touch=everything(statement, "DROP OWNED drops whatever the role owns")
+        | outside(statement, "DROP OWNED", _OF_A_ROLE),
         destroys=f"drops every table owned by {roles}",
     )
 
@@ -195,6 +208,8 @@ HANDLERS: dict[str, Handler] = {
     "CreateExtensionStmt": _create_extension,
     "AlterExtensionStmt": _alter_extension,
     "AlterExtensionContentsStmt": _alter_extension,
+    "AlterUserMappingStmt": _alter_user_mapping,
     "DropOwnedStmt": _drop_owned,
+    "ReassignOwnedStmt": _reassign_owned,
     **{node_name: _rare(kind) for node_name, kind in _RARE.items()},
 }

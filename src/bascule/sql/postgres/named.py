@@ -7,6 +7,7 @@ from bascule.sql.postgres.tree import (
     Handler,
     Node,
     everything,
+    in_temporary_schema,
     items,
     listed,
     objects,
@@ -27,7 +28,15 @@ _PARTS_OF_RELATIONS = frozenset(
 _ROUTINES = frozenset(("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE"))
 _TYPES = frozenset(("OBJECT_TYPE", "OBJECT_DOMAIN"))
 # They belong to the cluster, or stand beside the schema, and no fingerprint of a schema shows them.
-_OUTSIDE = frozenset(("OBJECT_DATABASE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL"))
+_OUTSIDE = {
+    "OBJECT_DATABASE": "the database itself",
+    "OBJECT_LARGEOBJECT": "a large object",
+    "OBJECT_PARAMETER_ACL": "who may set a parameter",
+    "OBJECT_ROLE": "a role",
+    "OBJECT_SUBSCRIPTION": "a subscription",
+    "OBJECT_TABLESPACE": "a tablespace",
+}
+_BUILT_IN_LANGUAGES = frozenset(("c", "internal", "plpgsql", "sql"))
 
 _WORDS = {
     "OBJECT_AMOP": "OPERATOR FAMILY",
@@ -40,6 +49,7 @@ _WORDS = {
     "OBJECT_MATVIEW": "MATERIALIZED VIEW",
     "OBJECT_OPCLASS": "OPERATOR CLASS",
     "OBJECT_OPFAMILY": "OPERATOR FAMILY",
+    "OBJECT_PARAMETER_ACL": "PARAMETER",
     "OBJECT_STATISTIC_EXT": "STATISTICS",
     "OBJECT_TABCONSTRAINT": "CONSTRAINT",
     "OBJECT_TSCONFIGURATION": "TEXT SEARCH CONFIGURATION",
@@ -86,11 +96,29 @@ def _plain(object_type: str, value: Node) -> ObjectName | None:
 
 
 def _touch(object_type: str, nodes: list[Node], statement: Statement, kind: str) -> Touch:
-    if object_type in _OUTSIDE:
-        return Touch()
     names = [_object(object_type, node) for node in nodes]
     found = [name for name in names if name is not None]
-    return objects(*found) if len(found) == len(names) else not_followed(statement, kind)
+    if object_type in _OUTSIDE:
+        return objects(*found) | outside(statement, kind, _OUTSIDE[object_type])
+    touch = objects(*found) if len(found) == len(names) else not_followed(statement, kind)
+    if any(map(_is_system, found)) or (object_type == "OBJECT_LANGUAGE" and any(map(_is_built_in, nodes))):
+        touch |= outside(statement, kind, "an object of PostgreSQL's own")
+    return touch
+
+
+def _is_system(name: ObjectName) -> bool:
+    """Whether an object, by its name, is PostgreSQL's own: no look is ever taken at those."""
+    place = name.name if name.schema is None else name.schema
+    return (place.startswith("pg_") and not in_temporary_schema(name.schema)) or place == "information_schema"
+
+
+def _is_built_in(language: Node) -> bool:
+    return language.get("String", {}).get("sval") in _BUILT_IN_LANGUAGES
+
+
+def outside(statement: Statement, kind: str, what: str) -> Touch:
+    """The touch of what no look at the schema can see: `what` is ``a role``, ``a tablespace``…"""
+    return Touch(unseen=(f"line {statement.line}: {kind} changes {what}, which is outside of the schema",))
 
 
 def not_followed(statement: Statement, kind: str) -> Touch:
@@ -156,14 +184,15 @@ def _altered_words(node: Node, object_type: str) -> str:
 
 
 def _renamed(node: Node, object_type: str, statement: Statement, kind: str) -> Touch:
-    if object_type in _OUTSIDE:
-        return Touch()
     if object_type == "OBJECT_SCHEMA":
         both = objects(*(ObjectName(kind="schema", name=node[field]) for field in ("subname", "newname")))
         return both | everything(statement, "ALTER SCHEMA … RENAME renames whatever the schema holds")
     if object_type == "OBJECT_ROLE":
         both = objects(*(ObjectName(kind="role", name=node[field]) for field in ("subname", "newname")))
-        return both | everything(statement, "ALTER ROLE … RENAME shows in the grants of whatever the role may use")
+        shows = everything(statement, "ALTER ROLE … RENAME shows in the grants of whatever the role may use")
+        return both | shows | outside(statement, kind, _OUTSIDE[object_type])
+    if object_type in _OUTSIDE:
+        return outside(statement, kind, _OUTSIDE[object_type])
     if object_type == "OBJECT_ATTRIBUTE":
         composite = node["relation"]
         return objects(ObjectName(kind="type", name=composite["relname"], schema=composite.get("schemaname")))
@@ -212,7 +241,8 @@ def _comment(node: Node, statement: Statement, raw: str) -> Insight:
 def _security_label(node: Node, statement: Statement, raw: str) -> Insight:
     kind = "SECURITY LABEL"
     touch = _touch(node["objtype"], [node["object"]], statement, kind)
-    return Insight(kind=kind, transactional=True, touch=touch)
+    labelled = Touch(unseen=(f"line {statement.line}: {kind} sets a label, and looks at the schema do not show those",))
+    return Insight(kind=kind, transactional=True, touch=touch | labelled)
 
 
 # GRANT, REVOKE
@@ -221,7 +251,8 @@ def _security_label(node: Node, statement: Statement, raw: str) -> Insight:
 def _grant(node: Node, statement: Statement, raw: str) -> Insight:
     kind = "GRANT" if node.get("is_grant") else "REVOKE"
     if node["targtype"] == "ACL_TARGET_OBJECT":
-        touch = _touch(node["objtype"], node.get("objects", []), statement, kind)
+        on = kind if node["objtype"] not in _OUTSIDE else f"{kind} ON {object_words(node['objtype'])}"
+        touch = _touch(node["objtype"], node.get("objects", []), statement, on)
     else:
         schemas = ", ".join(quoted(schema) for schema in strings(node.get("objects", [])))
         touch = everything(statement, f"{kind} … IN SCHEMA {schemas} changes whatever the schema holds")
@@ -233,7 +264,7 @@ def _grant_role(node: Node, statement: Statement, raw: str) -> Insight:
     names = [wrapped["AccessPriv"]["priv_name"] for wrapped in node.get("granted_roles", [])]
     names += [spec["RoleSpec"].get("rolename", "") for spec in node.get("grantee_roles", [])]
     touch = objects(*(ObjectName(kind="role", name=name) for name in names if name))
-    return Insight(kind=kind, transactional=True, touch=touch)
+    return Insight(kind=kind, transactional=True, touch=touch | outside(statement, kind, "who is a member of a role"))
 
 
 HANDLERS: dict[str, Handler] = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bascule.domain.statement import Effect, Insight, ObjectName, Statement, Touch
+from bascule.sql.postgres.named import outside
 from bascule.sql.postgres.tree import (
     Handler,
     Node,
-    everything,
     objects,
     option,
     quoted,
@@ -71,66 +71,71 @@ def _checkpoint(node: Node, statement: Statement, raw: str) -> Insight:
 
 
 def _create_database(node: Node, statement: Statement, raw: str) -> Insight:
-    return _outside("CREATE DATABASE", Effect(action="create_database", name=node["dbname"]))
+    return _outside(statement, "CREATE DATABASE", "a database", Effect(action="create_database", name=node["dbname"]))
 
 
 def _drop_database(node: Node, statement: Statement, raw: str) -> Insight:
     name, if_exists = node["dbname"], node.get("missing_ok", False)
     effect = Effect(action="drop_database", name=name, if_exists=if_exists)
-    return _outside("DROP DATABASE", effect, destroys=f"drops database {quoted(name)}")
+    return _outside(statement, "DROP DATABASE", "a database", effect, destroys=f"drops database {quoted(name)}")
 
 
 def _alter_database(node: Node, statement: Statement, raw: str) -> Insight:
     if option(node.get("options", []), "tablespace") is not None:
-        return _outside("ALTER DATABASE SET TABLESPACE", _HARMLESS)
-    return Insight(kind="ALTER DATABASE", transactional=True)
+        return _outside(statement, "ALTER DATABASE SET TABLESPACE", "a database", _HARMLESS)
+    return _outside(statement, "ALTER DATABASE", "a database")
 
 
 def _alter_database_setting(node: Node, statement: Statement, raw: str) -> Insight:
-    return Insight(kind="ALTER DATABASE", transactional=True)
+    return _outside(statement, "ALTER DATABASE", "a database")
 
 
 def _create_tablespace(node: Node, statement: Statement, raw: str) -> Insight:
-    return _outside("CREATE TABLESPACE", Effect(action="create_tablespace", name=node["tablespacename"]))
+    effect = Effect(action="create_tablespace", name=node["tablespacename"])
+    return _outside(statement, "CREATE TABLESPACE", "a tablespace", effect)
 
 
 def _drop_tablespace(node: Node, statement: Statement, raw: str) -> Insight:
     if_exists = node.get("missing_ok", False)
     effect = Effect(action="drop_tablespace", name=node["tablespacename"], if_exists=if_exists)
-    return _outside("DROP TABLESPACE", effect)
+    return _outside(statement, "DROP TABLESPACE", "a tablespace", effect)
 
 
 def _alter_tablespace(node: Node, statement: Statement, raw: str) -> Insight:
-    return Insight(kind="ALTER TABLESPACE", transactional=True)
+    return _outside(statement, "ALTER TABLESPACE", "a tablespace")
 
 
 def _alter_system(node: Node, statement: Statement, raw: str) -> Insight:
-    return _outside("ALTER SYSTEM", _HARMLESS)
+    return _outside(statement, "ALTER SYSTEM", "the server's settings", _HARMLESS)
 
 
-def _outside(kind: str, effect: Effect, destroys: str | None = None) -> Insight:
-    return Insight(kind=kind, transactional=False, effect=effect, destroys=destroys)
+def _outside(
+    statement: Statement, kind: str, what: str, effect: Effect | None = None, destroys: str | None = None
+) -> Insight:
+    """`effect`: of what the server refuses inside a transaction, None for the rest."""
+    touch = outside(statement, kind, what)
+    return Insight(kind=kind, transactional=effect is None, touch=touch, effect=effect, destroys=destroys)
 
 
 # Roles
 
 
 def _create_role(node: Node, statement: Statement, raw: str) -> Insight:
-    return _role("CREATE ROLE", [node["role"]])
+    return _role(statement, "CREATE ROLE", [node["role"]])
 
 
 def _alter_role(node: Node, statement: Statement, raw: str) -> Insight:
-    return _role("ALTER ROLE", [node.get("role", {}).get("rolename")])
+    return _role(statement, "ALTER ROLE", [node.get("role", {}).get("rolename")])
 
 
 def _drop_role(node: Node, statement: Statement, raw: str) -> Insight:
-    return _role("DROP ROLE", [spec["RoleSpec"].get("rolename") for spec in node["roles"]])
+    return _role(statement, "DROP ROLE", [spec["RoleSpec"].get("rolename") for spec in node["roles"]])
 
 
-def _role(kind: str, names: list[str | None]) -> Insight:
-    """ALL and CURRENT_USER are no names; what is set for them shows in no schema."""
+def _role(statement: Statement, kind: str, names: list[str | None]) -> Insight:
+    """ALL and CURRENT_USER are no names."""
     touch = objects(*(ObjectName(kind="role", name=name) for name in names if name))
-    return Insight(kind=kind, transactional=True, touch=touch)
+    return Insight(kind=kind, transactional=True, touch=touch | outside(statement, kind, "a role"))
 
 
 # Subscriptions
@@ -170,8 +175,7 @@ def _drop_subscription(node: Node, statement: Statement, raw: str) -> Insight:
 
 
 def _subscription(kind: str, statement: Statement, effect: Effect | None) -> Insight:
-    touch = everything(statement, f"{kind} changes objects that are not followed by their names")
-    return Insight(kind=kind, transactional=effect is None, touch=touch, effect=effect)
+    return _outside(statement, kind, "a subscription", effect)
 
 
 HANDLERS: dict[str, Handler] = {
