@@ -244,8 +244,8 @@ class Bascule:
 def _settings(url: str, migrations_dir: str | os.PathLike[str], options: Mapping[str, Any]) -> Settings:
     flags = {"database_url": ("url", url), "migrations_dir": ("migrations_dir", os.fspath(migrations_dir))}
     flags |= {name: (name, value) for name, value in options.items()}
-    # What was given here is the whole truth: neither a DATABASE_URL that happens to be set nor a file that happens to lie
-    # in the working folder may send the run elsewhere.
+    # What was given here is the whole truth: neither a DATABASE_URL that happens to be set nor a file that happens to
+    # lie in the working folder may send the run elsewhere.
     return load(flags, environ={}, folder=os.getcwd(), files=False)
 
 

@@ -37,7 +37,7 @@ class ObjectName:
     """None: found through the search path."""
     column: str | None = None
     """The one column of a table that is concerned; None: all of the table. Empty: nothing of the table itself, only of
-    the partitions below it. A table that has partitions or children is concerned as a whole in any case."""
+    what hangs below it: one that has partitions or children is concerned as a whole in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

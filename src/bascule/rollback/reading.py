@@ -6,7 +6,7 @@ it is written. A constraint means the same beside its column and at the end of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from bascule.sql.errors import SqlSyntaxProblem
@@ -15,6 +15,12 @@ from bascule.sql.lexer import fold, significant
 _CONSTRAINTS_OF_A_TABLE = frozenset(("constraint", "primary", "unique", "check", "foreign"))
 _CONSTRAINTS_OF_A_COLUMN = frozenset(
     ("constraint", "primary", "not", "null", "unique", "check", "default", "collate", "references", "generated", "as")
+)
+_ROW_IDS = frozenset(("rowid", "oid", "_rowid_"))
+_VALUES = frozenset(("null", "true", "false", "current_time", "current_date", "current_timestamp"))
+"""Words that stand for themselves as a DEFAULT."""
+_BEFORE_A_NAME = frozenset(
+    ("as", "collate", "from", "join", "into", "update", "on", "of", "references", "table", "index", "view", "trigger")
 )
 _TEXTS = ("indexes", "triggers")
 _TIGHT_AFTER = ("(", ".")
@@ -27,57 +33,79 @@ class Word(NamedTuple):
     text: str
     plain: bool
     """Not quoted, so that it may be a keyword."""
+    string: str = ""
+    """How the token reads where SQLite takes it for a string: in double quotes, where no such name is known."""
+    alone: str = ""
+    """The same for a token that is a DEFAULT all by itself: any word."""
 
 
 Words = list[Word]
 
 
-def read(parts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parts with their texts taken apart; those of a database that keeps no texts (PostgreSQL) as they are."""
+def read(parts: Mapping[str, Any], names: Collection[str] = ()) -> Mapping[str, Any]:
+    """The parts with their texts taken apart; those of a database that keeps no texts (PostgreSQL) as they are.
+
+    `names`, as `names_in` gives them: what double quotes may stand around in an index, a trigger or a view without
+    making it a string.
+    """
     items = [item for part in _TEXTS for item in parts.get(part, {}).values()]
     if "sql" not in parts and not any(isinstance(item, str) for item in items):
         return parts
     found = {name: value for name, value in parts.items() if name not in ("sql", "named", *_TEXTS)}
     if "sql" in parts:
-        found.update(_relation(parts["sql"]))
+        found.update(_relation(parts["sql"], names))
     named = parts.get("named", ())
     for part in _TEXTS:
         if part in parts:
-            found[part] = {name: _item(text, named=name in named) for name, text in parts[part].items()}
+            found[part] = {name: _item(text, names, named=name in named) for name, text in parts[part].items()}
     return found
 
 
-def _item(text: str, *, named: bool) -> dict[str, Any]:
+def names_in(objects: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """The names of these objects, and of the columns of those that have a text."""
+    found = {fold(key.partition(" ")[2]) for key in objects}
+    for parts in objects.values():
+        found.update(column["name"] for column in read(parts).get("columns", ()) if "sql" in parts)
+    return frozenset(found)
+
+
+def _item(text: str, names: Collection[str], *, named: bool) -> dict[str, Any]:
     """An index or trigger: its definition without its name."""
     words = _words(text)
     at = _position(words, "index", "trigger")
     if at is not None:
         start = _after_name(words, at + 1)
         words = [*words[: at + 1], *words[start:]]
-    return {"definition": _text(words), **({"named": True} if named else {})}
+    return {"definition": _text(_unless_named(words, names)), **({"named": True} if named else {})}
 
 
-def _relation(text: str) -> dict[str, Any]:
+def _relation(text: str, names: Collection[str]) -> dict[str, Any]:
     words = _words(text)
     at = _position(words, "table")
     body = _after_name(words, at + 1) if at is not None else len(words)
     if body >= len(words) or words[body].text != "(" or words[1].text == "virtual":
-        return {"definition": _text(words)}
+        return {"definition": _text(_unless_named(words, names))}
     end = _closing(words, body)
     found: dict[str, Any] = {"columns": [], "constraints": {}}
-    for item in _split(words[body + 1 : end]):
-        if item[0].plain and item[0].text in _CONSTRAINTS_OF_A_TABLE:
-            _constraint(found, item)
+    items = _split(words[body + 1 : end])
+    columns = {_plain_name(item[0]) for item in items if not _is_constraint(item)} | _ROW_IDS
+    for item in items:
+        if _is_constraint(item):
+            _constraint(found, item, columns)
         else:
-            _column(found, item)
+            _column(found, item, columns)
     options = sorted(_text(option) for option in _split(words[end + 1 :]))
     return found | ({"options": options} if options else {})
+
+
+def _is_constraint(item: Words) -> bool:
+    return item[0].plain and item[0].text in _CONSTRAINTS_OF_A_TABLE
 
 
 # Columns
 
 
-def _column(found: dict[str, Any], words: Words) -> None:
+def _column(found: dict[str, Any], words: Words, columns: Collection[str]) -> None:
     name = _plain_name(words[0])
     column: dict[str, Any] = {"name": name, "type": "", "not_null": False}
     pieces = _pieces(words[1:])
@@ -88,8 +116,8 @@ def _column(found: dict[str, Any], words: Words) -> None:
         if piece[0].text == "constraint":
             label = _plain_name(piece[1]) if len(piece) > 1 else ""
             continue
-        if not _property(column, piece):
-            _keep(found, label, _of_column(name, piece))
+        if not _property(column, piece, columns):
+            _keep(found, label, _of_column(name, piece), columns)
         label = ""
 
 
@@ -123,7 +151,7 @@ def _goes_on(piece: Words, words: Words, place: int) -> bool:
     )
 
 
-def _property(column: dict[str, Any], piece: Words) -> bool:
+def _property(column: dict[str, Any], piece: Words, columns: Collection[str]) -> bool:
     """Write down what is the column's own; False for what is a constraint of the table."""
     first, rest = piece[0].text, piece[1:]
     if first == "not":
@@ -131,14 +159,22 @@ def _property(column: dict[str, Any], piece: Words) -> bool:
         if len(piece) > 2:
             column["not_null_conflict"] = _text(piece[2:])
     elif first == "default":
-        column["default"] = _text(_bare(rest))
+        column["default"] = _text(_bare(_default(rest)))
     elif first == "collate":
         column["collation"] = _text(rest)
     elif first in ("generated", "as"):
-        column["generated"] = _text([word for word in piece if word.text not in ("generated", "always")])
+        expression = [word for word in piece if word.text not in ("generated", "always")]
+        column["generated"] = _text(_strings(expression, columns))
     elif first != "null":
         return False
     return True
+
+
+def _default(words: Words) -> Words:
+    """A default speaks of no column: what looks like a name is a string."""
+    if len(words) == 1 and words[0].alone and not (words[0].plain and words[0].text in _VALUES):
+        return [Word(words[0].alone, plain=False)]
+    return _strings(words, ())
 
 
 def _of_column(name: str, piece: Words) -> Words:
@@ -156,15 +192,15 @@ def _of_column(name: str, piece: Words) -> Words:
 # Constraints
 
 
-def _constraint(found: dict[str, Any], words: Words) -> None:
+def _constraint(found: dict[str, Any], words: Words, columns: Collection[str]) -> None:
     label = ""
     if words[0].text == "constraint" and len(words) > 2:
         label, words = _plain_name(words[1]), words[2:]
-    _keep(found, label, words)
+    _keep(found, label, words, columns)
 
 
-def _keep(found: dict[str, Any], label: str, words: Words) -> None:
-    definition = _text(words)
+def _keep(found: dict[str, Any], label: str, words: Words, columns: Collection[str]) -> None:
+    definition = _text(_strings(words, columns) if words[0].text == "check" else words)
     found["constraints"][label or definition] = {"definition": definition}
 
 
@@ -183,8 +219,35 @@ def _word(kind: str, text: str) -> Word:
     if kind == "quoted":
         quote = "]" if text[0] == "[" else text[0]
         inner = text[1:-1] if quote == "]" else text[1:-1].replace(quote * 2, quote)
-        return Word(fold(inner) if inner.isidentifier() else f'"{fold(inner)}"', plain=False)
-    return Word(fold(text) if kind in ("word", "number") else text, plain=kind != "string")
+        string = "'" + inner.replace("'", "''") + "'"
+        name = fold(inner) if inner.isidentifier() else f'"{fold(inner)}"'
+        return Word(name, plain=False, string=string if quote == '"' else "", alone=string)
+    if kind == "word":
+        return Word(fold(text), plain=True, alone=f"'{text}'")
+    return Word(fold(text) if kind == "number" else text, plain=kind != "string")
+
+
+def _strings(words: Words, names: Collection[str]) -> Words:
+    """The words of an expression in which only these `names` can stand: whatever else is in double quotes is a string."""
+    return [
+        Word(word.string, plain=False) if word.string and word.text not in names and not _must_be_name(words, at) else word
+        for at, word in enumerate(words)
+    ]
+
+
+def _unless_named(words: Words, names: Collection[str]) -> Words:
+    """The words of a statement, in which names stand that are not known: in double quotes and in small letters it is
+    taken for a name, so that it is the same as without quotes; with capitals for a string, which is what they matter to.
+    """
+    small = {word.text for word in words if word.string == f"'{word.text}'"}
+    return _strings(words, {*names, *small})
+
+
+def _must_be_name(words: Words, at: int) -> bool:
+    """Where no string can stand: beside a dot, before the parenthesis of a call, behind AS, COLLATE, FROM…"""
+    before = words[at - 1] if at else Word("", plain=False)
+    after = words[at + 1].text if at + 1 < len(words) else ""
+    return before.text == "." or after in (".", "(") or (before.plain and before.text in _BEFORE_A_NAME)
 
 
 def _plain_name(word: Word) -> str:

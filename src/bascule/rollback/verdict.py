@@ -14,7 +14,7 @@ from typing import Any
 
 from bascule.domain.schema import Difference, Snapshot, Verdict
 from bascule.rollback.parts import Change, Parts, compare_entirely, compare_items, named_items
-from bascule.rollback.reading import read
+from bascule.rollback.reading import names_in, read
 
 _WEIGHTS = ("column_order", "cosmetic", "lossy")
 """From the lightest to the heaviest."""
@@ -48,7 +48,10 @@ def verdict(differences: Iterable[Difference]) -> Verdict:
 
 def _readable(look: Snapshot, other: Snapshot) -> dict[str, Parts]:
     """Definitions kept as text are taken apart, where the texts differ."""
-    return {key: parts if other.objects.get(key) == parts else read(parts) for key, parts in look.objects.items()}
+    names = names_in(look.objects) | names_in(other.objects)
+    return {
+        key: parts if other.objects.get(key) == parts else read(parts, names) for key, parts in look.objects.items()
+    }
 
 
 def _changes(

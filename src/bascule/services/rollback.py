@@ -254,7 +254,7 @@ def _overlap(one: Touch, other: Touch) -> bool:
 
 
 def _same(mine: ObjectName, its: ObjectName) -> bool:
-    """Whether the two may be one object, or one a column of the other. Different columns of a table are different objects."""
+    """Whether the two may be one object, or one a column of the other. Two columns of a table are two objects."""
     if (mine.kind, mine.name) != (its.kind, its.name):
         return False
     return None in (mine.column, its.column) or mine.column == its.column

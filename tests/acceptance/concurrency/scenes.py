@@ -99,3 +99,4 @@ def _scene(ground: Ground, history: History, url: Callable[[Site], str]) -> Iter
     finally:
         for each in (alone, site):
             ground.remove(each)
+        ground.close()

@@ -170,14 +170,24 @@ def main(arguments: Sequence[str]) -> int:
     histories = [
         each
         for each in HISTORIES
-        if chosen.database in (None, each.database) and (not chosen.history or each.name in chosen.history)
+        if chosen.database in (None, each.database)
+        and (not chosen.history or each.name in chosen.history)
+        and (not chosen.group or each.group in chosen.group)
     ]
     kinds = [each for each in KINDS if not chosen.kind or each.name in chosen.kind]
     if not histories or not kinds:
         print("There is no such history or kind; see --list.", file=sys.stderr)
         return 2
     if chosen.list:
-        print("\n".join((*(f"{each.database}: {each.name}" for each in histories), "", *(each.name for each in kinds))))
+        print(
+            "\n".join(
+                (
+                    *(f"{each.database}, {each.group}: {each.name}" for each in histories),
+                    "",
+                    *(each.name for each in kinds),
+                )
+            )
+        )
         return 0
     _keep_in_memory()
     warm_up()
@@ -195,6 +205,7 @@ def main(arguments: Sequence[str]) -> int:
                 server = stack.enter_context(PostgresServer(os.environ.get("BASCULE_TEST_PG")))
                 print(f"PostgreSQL {server.major}", file=sys.stderr)
                 ground = PostgresqlGround(root, server)
+            stack.callback(ground.close)
             rows += run(
                 ground, wanted, kinds, seed=chosen.seed, sample=None if chosen.full else chosen.sample, say=_say
             )
@@ -226,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="which sample is taken")
     parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="how many crashes of each kind")
     parser.add_argument("--history", action="append", metavar="NAME", help="this one (may be given again)")
+    parser.add_argument("--group", action="append", metavar="NAME", help="this group of histories")
     parser.add_argument("--kind", action="append", metavar="NAME", help="this kind of crash (may be given again)")
     parser.add_argument("--list", action="store_true", help="name histories and kinds")
     return parser

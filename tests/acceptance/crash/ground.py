@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 import sqlite3
 import time
@@ -70,6 +71,9 @@ class Ground(Protocol):
 
     def truth(self, site: Site) -> Truth:
         """What is really in it."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 def write_project(root: Path, history: History) -> Path:
@@ -139,6 +143,9 @@ class SqliteGround:
 
             return sqlite_truth(ask, ask_sidecar if beside else None)
 
+    def close(self) -> None:
+        """Every connection was closed when it had been used."""
+
     def _site(self, folder: Path) -> Site:
         name = f"run{next(self._numbers)}"
         return Site(name=name, folder=folder, environment={"DATABASE_URL": f"sqlite:///{folder}/{name}.db"})
@@ -154,6 +161,8 @@ class PostgresqlGround:
     def __init__(self, root: Path, server: PostgresServer) -> None:
         self.server = server
         self._root = root
+        # The same server may be under others' feet: names that nobody else takes.
+        self._prefix = f"run_{os.urandom(4).hex()}_"
         self._numbers = itertools.count(1)
         self._administrator: psycopg.Connection[tuple[Any, ...]] | None = None
         # What forks inherit must never be closed by them, so every connection stays referenced.
@@ -194,6 +203,10 @@ class PostgresqlGround:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             return postgresql_truth(lambda sql: connection.execute(sql.encode()).fetchall())
 
+    def close(self) -> None:
+        for connection in self._old:
+            connection.close()
+
     # What only a server can do
 
     @contextlib.contextmanager
@@ -230,5 +243,5 @@ class PostgresqlGround:
         return cursor.fetchall() if cursor.description else []
 
     def _site(self, folder: Path) -> Site:
-        name = f"run{next(self._numbers)}"
+        name = f"{self._prefix}{next(self._numbers)}"
         return Site(name=name, folder=folder, environment={"DATABASE_URL": self.server.url(name)})

@@ -31,6 +31,8 @@ class History:
 
     name: str
     database: Dialect
+    group: str
+    """Histories of one group are run together."""
     files: Mapping[str, str]
     """The migrations folder."""
     before: str = ""

@@ -253,11 +253,18 @@ def _by_hand(query: Query) -> Answer:
 
 
 HISTORIES: tuple[History, ...] = (
-    History(name="one", database="postgresql", before=_APPLICATION, files={"0001_one.sql": _ONE}),
-    History(name="many", database="postgresql", before=_APPLICATION, files={"0001_base.sql": _BASE, **_MANY}),
+    History(name="one", database="postgresql", group="transactions", before=_APPLICATION, files={"0001_one.sql": _ONE}),
+    History(
+        name="many",
+        database="postgresql",
+        group="transactions",
+        before=_APPLICATION,
+        files={"0001_base.sql": _BASE, **_MANY},
+    ),
     History(
         name="long transaction",
         database="postgresql",
+        group="transactions",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_slow.sql": _SLOW, "0003_one.sql": _ONE},
         holds=(Hold(name="asleep", waits="pg_sleep", sql=""),),
@@ -265,12 +272,14 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="stepwise",
         database="postgresql",
+        group="steps",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_rows.sql": _MANY["0002_rows.sql"]},
     ),
     History(
         name="index concurrently",
         database="postgresql",
+        group="concurrently",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_index.sql": _INDEX, "0003_one.sql": _ONE},
         holds=(
@@ -281,6 +290,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="index alone",
         database="postgresql",
+        group="concurrently",
         before=_APPLICATION,
         files={"0001_index.sql": _INDEX_ALONE},
         holds=(
@@ -291,6 +301,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="reindex concurrently",
         database="postgresql",
+        group="concurrently",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_reindex.sql": _REINDEX, "0003_one.sql": _ONE},
         holds=(
@@ -302,6 +313,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="detach concurrently",
         database="postgresql",
+        group="concurrently",
         before=_APPLICATION + _PARTITIONS,
         files={"0001_base.sql": _BASE, "0002_detach.sql": _DETACH, "0003_one.sql": _ONE},
         holds=(Hold(name="a reader", waits="DETACH PARTITION", sql="SELECT count(*) FROM parted"),),
@@ -309,6 +321,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="failing",
         database="postgresql",
+        group="transactions",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_fails.sql": _FAILS_WHOLE},
         code=1,
@@ -317,6 +330,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="failing, stepwise",
         database="postgresql",
+        group="steps",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_fails.sql": _FAILS, "0003_one.sql": _ONE},
         code=1,
@@ -325,6 +339,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="call that commits",
         database="postgresql",
+        group="undecidable",
         before=_APPLICATION + _PROCEDURE,
         files={"0001_base.sql": _BASE, "0002_call.sql": _CALL, "0003_one.sql": _ONE},
         holds=(Hold(name="asleep", waits="CALL fill", sql=""),),
@@ -334,6 +349,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="block that commits",
         database="postgresql",
+        group="undecidable",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_do.sql": _DO, "0003_one.sql": _ONE},
         person=_filled,
@@ -342,6 +358,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="vacuum full",
         database="postgresql",
+        group="undecidable",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_vacuum.sql": _VACUUM_FULL, "0003_one.sql": _ONE},
         person=_once_more,
@@ -350,6 +367,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="temporary table",
         database="postgresql",
+        group="undecidable",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_temporary.sql": _TEMPORARY, "0003_one.sql": _ONE},
         person=_by_hand,
@@ -358,6 +376,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="python",
         database="postgresql",
+        group="python",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON},
         slow=True,
@@ -365,6 +384,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="python, stepwise",
         database="postgresql",
+        group="python",
         before=_APPLICATION + _NUMBERS,
         files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON_STEPWISE},
         slow=True,
@@ -372,6 +392,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback",
         database="postgresql",
+        group="rollback",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, **_MANY, "0004_slow.sql": _SLOW},
         applied=True,
@@ -381,6 +402,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, stepwise",
         database="postgresql",
+        group="rollback",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_rows.sql": _MANY["0002_rows.sql"]},
         applied=True,
@@ -389,6 +411,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, concurrently",
         database="postgresql",
+        group="rollback",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_index.sql": _INDEX, "0003_one.sql": _ONE},
         applied=True,
@@ -401,6 +424,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback of what is half done",
         database="postgresql",
+        group="rollback",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_fails.sql": _FAILS, "0003_one.sql": _ONE},
         applied=True,
@@ -410,6 +434,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, python",
         database="postgresql",
+        group="python",
         before=_APPLICATION + _NUMBERS,
         files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON_STEPWISE},
         applied=True,

@@ -120,16 +120,18 @@ _ONE_TWIN = "DELETE FROM tally WHERE what = 'twin' AND rowid > (SELECT min(rowid
 _BACK = ("rollback", "--to", "0001_base", "--accept-data-loss")
 
 HISTORIES: tuple[History, ...] = (
-    History(name="one", database="sqlite", files={"0001_one.sql": _ONE}),
-    History(name="many", database="sqlite", files={"0001_base.sql": _BASE, **_MANY}),
+    History(name="one", database="sqlite", group="transactions", files={"0001_one.sql": _ONE}),
+    History(name="many", database="sqlite", group="transactions", files={"0001_base.sql": _BASE, **_MANY}),
     History(
         name="stepwise",
         database="sqlite",
+        group="steps",
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_after.sql": _MANY["0002_rows.sql"]},
     ),
     History(
         name="failing",
         database="sqlite",
+        group="transactions",
         files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS},
         code=1,
         mend=_ONE_TWIN,
@@ -137,20 +139,29 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="failing, stepwise",
         database="sqlite",
+        group="steps",
         files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS_STEPWISE},
         code=1,
         mend=_ONE_TWIN,
     ),
-    History(name="python", database="sqlite", slow=True, files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON}),
+    History(
+        name="python",
+        database="sqlite",
+        group="python",
+        slow=True,
+        files={"0001_base.sql": _BASE, "0002_python.py": _PYTHON},
+    ),
     History(
         name="python, stepwise",
         database="sqlite",
+        group="python",
         slow=True,
         files={"0001_base.sql": _BASE, "0002_numbers.sql": _NUMBERS, "0003_python.py": _PYTHON_STEPWISE},
     ),
     History(
         name="rollback",
         database="sqlite",
+        group="rollback",
         files={"0001_base.sql": _BASE, **_MANY},
         applied=True,
         command=_BACK,
@@ -158,6 +169,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, stepwise",
         database="sqlite",
+        group="rollback",
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_after.sql": _MANY["0002_rows.sql"]},
         applied=True,
         command=_BACK,
@@ -165,6 +177,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback of what is half done",
         database="sqlite",
+        group="rollback",
         files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS_STEPWISE},
         applied=True,
         applied_code=1,
@@ -173,6 +186,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, python",
         database="sqlite",
+        group="python",
         slow=True,
         files={"0001_base.sql": _BASE, "0002_numbers.sql": _NUMBERS, "0003_python.py": _PYTHON_STEPWISE},
         applied=True,

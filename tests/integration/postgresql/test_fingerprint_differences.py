@@ -160,7 +160,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
         },
     ),
     "persistence": (
-        "ALTER TABLE orders SET UNLOGGED",
+        "ALTER TABLE orders ALTER id DROP DEFAULT; DROP SEQUENCE orders_id_seq; ALTER TABLE orders SET UNLOGGED",
         {"table public.orders: persistence was none, now unlogged"},
     ),
     "a sequence's parameters": (

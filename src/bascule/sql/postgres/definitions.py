@@ -112,7 +112,7 @@ def _element(element: Node, schema: str, statement: Statement) -> Touch:
     touch = handler(node, statement, "").touch
     inside = {ObjectName(kind=name.kind, name=name.name, schema=name.schema or schema) for name in touch.objects}
     # A name without a schema may also be one that the search path finds: a referenced table, say.
-    return Touch(objects=inside) | touch
+    return Touch(objects=frozenset(inside)) | touch
 
 
 def _create_extension(node: Node, statement: Statement, raw: str) -> Insight:

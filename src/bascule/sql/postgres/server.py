@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bascule.domain.statement import Effect, Insight, ObjectName, Statement, Touch
-from bascule.sql.postgres.named import outside
+from bascule.sql.postgres.named import not_followed, outside
 from bascule.sql.postgres.tree import (
     Handler,
     Node,
@@ -175,7 +175,8 @@ def _drop_subscription(node: Node, statement: Statement, raw: str) -> Insight:
 
 
 def _subscription(kind: str, statement: Statement, effect: Effect | None) -> Insight:
-    return _outside(statement, kind, "a subscription", effect)
+    touch = not_followed(statement, kind) | outside(statement, kind, "a subscription")
+    return Insight(kind=kind, transactional=effect is None, touch=touch, effect=effect)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -126,8 +126,8 @@ def _altered_parts(node: Node, commands: list[Node], name: ObjectName) -> list[O
 
 
 def _touch_back(node: Node, commands: list[Node], name: ObjectName) -> Touch | None:
-    """The columns that are dropped, where nothing else is done: what hangs on them goes with them, and the other columns
-    stay where they are.
+    """The columns that are dropped, where nothing else is done: what hangs on them goes with them, and the other
+    columns stay where they are.
     """
     if node["objtype"] == "OBJECT_TABLE" and all(command["subtype"] == "AT_DropColumn" for command in commands):
         return objects(*(column_of(name, _column(command)) for command in commands))
@@ -212,7 +212,7 @@ def _create_index(node: Node, statement: Statement, raw: str) -> Insight:
 
 
 def _indexed(node: Node, table: ObjectName) -> Touch:
-    """The new index, and what becomes of the partitions' indexes. One that the server is to name may be any of the table's."""
+    """The new index, and what becomes of the partitions' indexes. One the server names may be any of the table's."""
     if "idxname" not in node:
         return objects(table)
     index = ObjectName(kind="relation", name=node["idxname"], schema=table.schema)

@@ -88,7 +88,9 @@ def _create(words: Words, statement: Statement) -> Insight:
 
 
 def _create_on_table(words: Words, statement: Statement, kind: str, made: ObjectName, temporary: bool) -> Insight:
-    """An index or a trigger counts as part of its table, which is in its database whatever follows ON."""
+    """A trigger counts as part of its table, which is in its database whatever follows ON. An index changes nothing but
+    itself.
+    """
     name = f"CREATE {kind.upper()}"
     if not words.skip_to("on"):
         return _unread(statement, f"{name} does not say on which table")
@@ -96,8 +98,13 @@ def _create_on_table(words: Words, statement: Statement, kind: str, made: Object
     table = words.relation()
     table = ObjectName(kind="relation", name=table.name, schema=table.schema or made.schema)
     temporary = temporary or made.schema == "temp"
-    touch = Touch() if temporary else _objects(table)
+    changed = _index(made, table) if kind == "index" else (table,)
+    touch = Touch() if temporary else _objects(*changed)
     return Insight(kind=name, transactional=True, temporary=temporary, touch=touch)
+
+
+def _index(made: ObjectName, table: ObjectName) -> tuple[ObjectName, ObjectName]:
+    return made, ObjectName(kind="relation", name=table.name, schema=table.schema, column="")
 
 
 # DROP, ALTER
