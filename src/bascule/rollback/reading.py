@@ -65,7 +65,8 @@ def names_in(objects: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
     """The names of these objects, and of the columns of those that have a text."""
     found = {fold(key.partition(" ")[2]) for key in objects}
     for parts in objects.values():
-        found.update(column["name"] for column in read(parts).get("columns", ()) if "sql" in parts)
+        if "sql" in parts:
+            found.update(column["name"] for column in _relation(parts["sql"], ()).get("columns", ()))
     return frozenset(found)
 
 
@@ -298,7 +299,7 @@ def _bare(words: Words) -> Words:
 
 def _text(words: Words) -> str:
     text = previous = ""
-    for word, _ in words:
+    for word, *_ in words:
         text += word if not previous or previous in _TIGHT_AFTER or word in _TIGHT_BEFORE else f" {word}"
         previous = word
     return text

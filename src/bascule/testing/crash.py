@@ -401,6 +401,10 @@ def warm_up() -> None:
         importlib.import_module("psycopg.generators")
     if find_spec("postgast") is not None:
         importlib.import_module("postgast")
+    if find_spec("sqlalchemy") is not None and find_spec("alembic") is not None:
+        importlib.import_module("bascule.databases.operations.port")
+        importlib.import_module("bascule.databases.operations.step_carrier")
+        importlib.import_module("alembic.operations")
     for name in (
         "bascule.wiring",
         "bascule.api",

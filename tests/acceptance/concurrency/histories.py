@@ -45,6 +45,7 @@ INSERT INTO seeds VALUES ('slow', 2);
 ON_POSTGRESQL = History(
     name="many processes",
     database="postgresql",
+    group="many processes",
     files={
         "0001_tables.sql": _TABLES,
         "0002_concurrently.sql": _CONCURRENTLY,
@@ -55,6 +56,7 @@ ON_POSTGRESQL = History(
 SLOW_ON_POSTGRESQL = History(
     name="a long statement",
     database="postgresql",
+    group="many processes",
     files={
         "0001_tables.sql": _TABLES,
         "0002_slow.sql": _LONG,
@@ -66,6 +68,7 @@ SLOW_ON_POSTGRESQL = History(
 ON_SQLITE = History(
     name="many processes",
     database="sqlite",
+    group="many processes",
     files={
         "0001_tables.sql": _TABLES,
         "0002_stepwise.sql": _STEPWISE,
@@ -76,6 +79,7 @@ ON_SQLITE = History(
 SLOW_ON_SQLITE = History(
     name="a long statement",
     database="sqlite",
+    group="many processes",
     files={
         "0001_tables.sql": _TABLES,
         "0002_slow.sql": _LONG_SQLITE,

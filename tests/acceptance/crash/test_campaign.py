@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.crash.histories import History
 from tests.acceptance.crash.postgresql_histories import HISTORIES as ON_POSTGRESQL
 from tests.acceptance.crash.sqlite_histories import HISTORIES as ON_SQLITE
 
@@ -35,13 +36,29 @@ def crash(*arguments: str, bin_dir: Path | None = None) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
 
 
-@pytest.mark.parametrize("group", sorted({each.group for each in ON_SQLITE}))
+def groups(histories: tuple[History, ...]) -> list[str]:
+    """Python has tests of its own: each of its runs starts interpreters."""
+    return sorted({each.group for each in histories} - {"python"})
+
+
+@pytest.mark.parametrize("group", groups(ON_SQLITE))
 def test_on_sqlite_a_plain_rerun_ends_right_wherever_the_run_was_killed(group: str) -> None:
     crash("--database", "sqlite", "--group", group, "--sample", "2")
 
 
-@pytest.mark.parametrize("group", sorted({each.group for each in ON_POSTGRESQL}))
+def test_on_sqlite_a_plain_rerun_of_python_ends_right_wherever_it_was_killed() -> None:
+    crash("--database", "sqlite", "--group", "python", "--sample", "1", "--kind", "killed, looked at")
+
+
+@pytest.mark.parametrize("group", groups(ON_POSTGRESQL))
 def test_on_postgresql_a_plain_rerun_ends_right_wherever_client_or_server_died(
     group: str, bascule_postgres_bin: Path
 ) -> None:
     crash("--database", "postgresql", "--group", group, "--sample", "1", bin_dir=bascule_postgres_bin)
+
+
+def test_on_postgresql_a_plain_rerun_of_python_ends_right_wherever_client_or_server_died(
+    bascule_postgres_bin: Path,
+) -> None:
+    kinds = ("--kind", "killed, run again at once", "--kind", "sessions ended by the server")
+    crash("--database", "postgresql", "--group", "python", "--sample", "1", *kinds, bin_dir=bascule_postgres_bin)

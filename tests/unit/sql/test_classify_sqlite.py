@@ -10,8 +10,12 @@ from tests.unit.sql.corpus import read, touched
     [
         ('create table "A b" (x int references y)', "CREATE TABLE", "relation a b"),
         ("CREATE TABLE IF NOT EXISTS Main.T AS SELECT 1", "CREATE TABLE", "relation main.t"),
-        ("create unique index if not exists main.i on [T] (a)", "CREATE INDEX", "relation main.t"),
-        ("create index i on t (a)", "CREATE INDEX", "relation t"),
+        (
+            "create unique index if not exists main.i on [T] (a)",
+            "CREATE INDEX",
+            "relation main.i, relation main.t (partitions)",
+        ),
+        ("create index i on t (a)", "CREATE INDEX", "relation i, relation t (partitions)"),
         ("create view v as select 1", "CREATE VIEW", "relation v"),
         (
             "create trigger x after update of a, b on 't' begin insert into u values (1); end",

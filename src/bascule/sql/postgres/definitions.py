@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bascule.domain.statement import Effect, Insight, ObjectName, Statement, Touch
 from bascule.sql.postgres import tables
 from bascule.sql.postgres.named import not_followed, object_words, outside
@@ -110,7 +112,7 @@ def _element(element: Node, schema: str, statement: Statement) -> Touch:
     if (handler := tables.HANDLERS.get(node_name)) is None:
         return everything(statement, "CREATE SCHEMA holds statements that are not followed by their names")
     touch = handler(node, statement, "").touch
-    inside = {ObjectName(kind=name.kind, name=name.name, schema=name.schema or schema) for name in touch.objects}
+    inside = {replace(name, schema=name.schema or schema) for name in touch.objects}
     # A name without a schema may also be one that the search path finds: a referenced table, say.
     return Touch(objects=frozenset(inside)) | touch
 
