@@ -1,11 +1,13 @@
-"""What Bascule is measured against: the same SQL, one transaction each, one ledger row each, and nothing that makes it safe.
+"""What Bascule is measured against: the same SQL, one transaction each, one ledger row each, and nothing that makes
+it safe.
 
 ::
 
     python benchmarks/loops.py postgresql URL FOLDER
     python benchmarks/loops.py sqlite FILE FOLDER
 
-Reads each file, hashes it, and sends BEGIN, the statement, an INSERT with bound values and COMMIT, one call each. A file of
+Reads each file, hashes it, and sends BEGIN, the statement, an INSERT with bound values and COMMIT, one call each. A
+file of
 its own that imports nothing of Bascule, because it is timed as a process.
 """
 
@@ -18,7 +20,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-LEDGER = "CREATE TABLE IF NOT EXISTS loop_ledger (name text PRIMARY KEY, checksum text NOT NULL, applied_at text NOT NULL, ms integer NOT NULL)"
+LEDGER = (
+    "CREATE TABLE IF NOT EXISTS loop_ledger "
+    "(name text PRIMARY KEY, checksum text NOT NULL, applied_at text NOT NULL, ms integer NOT NULL)"
+)
 
 
 def files(folder: str) -> Iterator[tuple[str, str, str]]:

@@ -2,11 +2,14 @@
 
 ::
 
-    python -m benchmarks.overhead [--database postgresql|sqlite] [--count 1000] [--rounds 3] [--peers] [--postgres BIN_DIR]
+    python -m benchmarks.overhead [--database postgresql|sqlite] [--count 1000] [--rounds 3] [--peers] [--postgres
+    BIN_DIR]
                                   [--tables 10000]
 
-Each contender is a whole process on an empty database, as a user starts it; the result is looked at after each. The figure is
-the ratio of medians to the loop (BEGIN, the statement, a ledger row, COMMIT: see loops.py); the bar is 1.10. `--peers` also
+Each contender is a whole process on an empty database, as a user starts it; the result is looked at after each. The
+figure is
+the ratio of medians to the loop (BEGIN, the statement, a ledger row, COMMIT: see loops.py); the bar is 1.10.
+`--peers` also
 runs Alembic, Django, yoyo and dbmate where they can be had, `--tables` first fills the database with so many tables of
 somebody else's. Ends with 1 when the bar is missed or a peer is quicker.
 """
@@ -112,8 +115,8 @@ class Databases(Place):
 
         with psycopg.connect(url) as connection:
             row = connection.execute(
-                "SELECT count(*) FILTER (WHERE relkind = 'r'), count(*) FILTER (WHERE relkind = 'i' AND relname LIKE '%_name'),"
-                " (SELECT count(*) FROM pg_attribute WHERE attname = 'note') FROM pg_class WHERE relname LIKE 'item_%'"
+                "SELECT count(*) FILTER (WHERE relkind = 'r'), "
+                "count(*) FILTER (WHERE relkind = 'i' AND relname LIKE '%_name'), (SELECT count(*) FROM pg_attribute WHERE attname = 'note') FROM pg_class WHERE relname LIKE 'item_%'"
             ).fetchone()
         assert row is not None
         return {"tables": row[0], "columns": row[2], "indexes": row[1]}
@@ -125,7 +128,8 @@ def _fill(url: str, tables: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for number in range(0, tables, 1000):
             made = ";".join(
-                f"CREATE TABLE other_{each} (id bigint PRIMARY KEY, a text, b int)" for each in range(number, number + 1000)
+                f"CREATE TABLE other_{each} (id bigint PRIMARY KEY, a text, b int)"
+                for each in range(number, number + 1000)
             )
             connection.execute(made)
         connection.execute("ANALYZE")
@@ -144,7 +148,9 @@ class Files(Place):
     def count(self, url: str) -> dict[str, int]:
         """As sqlite_schema has it."""
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        rows = connection.execute("SELECT type, sql FROM sqlite_schema WHERE name LIKE 'item\\_%' ESCAPE '\\'").fetchall()
+        rows = connection.execute(
+            "SELECT type, sql FROM sqlite_schema WHERE name LIKE 'item\\_%' ESCAPE '\\'"
+        ).fetchall()
         connection.close()
         return {
             "tables": sum(kind == "table" for kind, _ in rows),
@@ -191,9 +197,7 @@ def _peers(folder: Path, migrations: list[Small], database: str) -> list[Contend
         except peer_problems() as problem:
             print(f"not run: {place.name}: {problem}")
             continue
-        found += [
-            Contender(name=each.name, command=each.command, cwd=each.cwd, env=each.env) for each in made
-        ]
+        found += [Contender(name=each.name, command=each.command, cwd=each.cwd, env=each.env) for each in made]
     return found
 
 

@@ -4,7 +4,8 @@
 
     python -m benchmarks.startup [--rounds 7] [--postgres BIN_DIR]
 
-Whole processes, in turns. On SQLite the bar is processor time (150 ms) for ``--help``, ``status`` and an ``up`` with nothing
+Whole processes, in turns. On SQLite the bar is processor time (150 ms) for ``--help``, ``status`` and an ``up`` with
+nothing
 to do; on PostgreSQL 1.3 times the wall time of a Python that imports psycopg, connects and selects; with 10,000 applied
 migrations 0.45 s, growing linearly. Ends with 1 when a bar is missed.
 """
@@ -104,8 +105,8 @@ def _grown(folder: Path, server: PostgresServer, count: int) -> list[Case]:
     hashes = _hashes(sqlite, project)
     connection = sqlite3.connect(project / "app.db")
     connection.executemany(
-        "INSERT INTO bascule_ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, "
-        "how, repeatable, script) SELECT ?, ?, run_id || ?, applied_at, 1, ?, semantic_hash, parser, how, 0, '' "
+        "INSERT INTO bascule_ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, "
+        "parser, how, repeatable, script) SELECT ?, ?, run_id || ?, applied_at, 1, ?, semantic_hash, parser, how, 0, '' "
         "FROM bascule_ledger WHERE position = 1",
         [(name, version, name, exact) for name, version, exact in hashes[1:]],
     )
@@ -154,7 +155,9 @@ def _print(first: Sequence[Case], grown: Sequence[Case]) -> int:
     for case in (*first, *grown):
         bar, kept = _bar(case, bare)
         missed += not kept
-        rows.append([case.title, f"{case.wall():.3f}", f"{case.cpu():.3f}", bar, "" if not bar else "ok" if kept else "MISSED"])
+        rows.append(
+            [case.title, f"{case.wall():.3f}", f"{case.cpu():.3f}", bar, "" if not bar else "ok" if kept else "MISSED"]
+        )
     print(table(rows))
     return 1 if missed else 0
 

@@ -1,4 +1,5 @@
-"""Other tools, given the same statements in their own shape. Each module has ``prepare(folder, migrations, database)``."""
+"""Other tools, given the same statements in their own shape. Each module has ``prepare(folder, migrations,
+database)``."""
 
 from __future__ import annotations
 

@@ -229,16 +229,18 @@ def _word(kind: str, text: str) -> Word:
 
 
 def _strings(words: Words, names: Collection[str]) -> Words:
-    """The words of an expression in which only these `names` can stand: whatever else is in double quotes is a string."""
+    """The words of an expression in which only these `names` can stand: else what is in double quotes is a string."""
     return [
-        Word(word.string, plain=False) if word.string and word.text not in names and not _must_be_name(words, at) else word
+        Word(word.string, plain=False)
+        if word.string and word.text not in names and not _must_be_name(words, at)
+        else word
         for at, word in enumerate(words)
     ]
 
 
 def _unless_named(words: Words, names: Collection[str]) -> Words:
     """The words of a statement, in which names stand that are not known: in double quotes and in small letters it is
-    taken for a name, so that it is the same as without quotes; with capitals for a string, which is what they matter to.
+    taken for a name, so that it is the same as without quotes; with capitals for a string, to which they matter.
     """
     small = {word.text for word in words if word.string == f"'{word.text}'"}
     return _strings(words, {*names, *small})

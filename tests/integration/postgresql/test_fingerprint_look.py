@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.integration.postgresql.fingerprints import EVERYTHING, Database, named, relation
+from tests.integration.postgresql.fingerprints import EVERYTHING, Database, named, relation, touch_of
 
 
 @pytest.fixture
@@ -182,3 +182,29 @@ def test_everything_is_looked_at_within_a_read_only_transaction(database: Databa
 
     assert "table public.t" in database.look(EVERYTHING).objects
     assert database.look(EVERYTHING).whole
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("GRANT CONNECT ON DATABASE d TO r", "GRANT ON DATABASE changes the database itself"),
+        ("COMMENT ON DATABASE d IS 'x'", "COMMENT ON DATABASE changes the database itself"),
+        ("ALTER DATABASE d SET work_mem = 1", "ALTER DATABASE changes a database"),
+        ("CREATE ROLE r", "CREATE ROLE changes a role"),
+        ("ALTER ROLE r SET work_mem = 1", "ALTER ROLE changes a role"),
+        ("ALTER ROLE r RENAME TO s", "ALTER ROLE changes a role"),
+        ("COMMENT ON ROLE r IS 'x'", "COMMENT ON ROLE changes a role"),
+        ("GRANT r TO s", "GRANT changes who is a member of a role"),
+        ("ALTER SYSTEM SET work_mem = 1", "ALTER SYSTEM changes the server's settings"),
+        ("DROP TABLESPACE t", "DROP TABLESPACE changes a tablespace"),
+        ("DROP SUBSCRIPTION s", "DROP SUBSCRIPTION changes a subscription"),
+        ("COMMENT ON LARGE OBJECT 1 IS 'x'", "COMMENT ON LARGE OBJECT changes a large object"),
+        ("REVOKE SELECT ON pg_catalog.pg_proc FROM PUBLIC", "REVOKE changes an object of PostgreSQL's own"),
+    ],
+)
+def test_what_no_look_can_see_is_told(script: str, expected: str) -> None:
+    assert touch_of(f"SELECT 1;\n\n{script}").unseen == (f"line 3: {expected}, which is outside of the schema",)
+
+
+def test_what_a_look_can_see_is_not_told_as_unseen() -> None:
+    assert touch_of("CREATE TABLE t (a int)", "GRANT SELECT ON t TO PUBLIC; DROP TABLE t").unseen == ()

@@ -151,3 +151,43 @@ def test_an_index_and_a_trigger_are_told_without_their_names() -> None:
 )
 def test_whatever_the_catalog_holds_is_read_without_fail(text: str) -> None:
     assert read({"sql": text}) == read({"sql": text})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('a DEFAULT "Xy"', 'a DEFAULT "xy"'),
+        ("a DEFAULT Xy", "a DEFAULT xy"),
+        ("a DEFAULT [Xy]", "a DEFAULT [xy]"),
+        ('a CHECK (a <> "Foo")', 'a CHECK (a <> "foo")'),
+        ('a, CHECK (a <> "Foo")', 'a, CHECK (a <> "foo")'),
+        ('a, b AS (a || "Foo")', 'a, b AS (a || "foo")'),
+    ],
+)
+def test_what_sqlite_takes_for_a_string_keeps_its_letters(one: str, other: str) -> None:
+    assert table(one) != table(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('a DEFAULT "Xy"', "a DEFAULT 'Xy'"),
+        ("a DEFAULT True", "a DEFAULT TRUE"),
+        ('"A" CHECK ("A" > 0)', "a CHECK (a > 0)"),
+        ('a CHECK ("T"."A" > 0)', "a CHECK (t.a > 0)"),
+        ('a CHECK ("Abs"(a) > 0)', "a CHECK (abs(a) > 0)"),
+        ('a CHECK (a = 1 COLLATE "NoCase")', "a CHECK (a = 1 COLLATE nocase)"),
+        ('a, b AS ("A" + 1)', "a, b AS (a + 1)"),
+    ],
+)
+def test_names_in_quotes_keep_nothing_but_what_they_name(one: str, other: str) -> None:
+    assert table(one) == table(other)
+
+
+def test_a_string_in_a_trigger_keeps_its_letters_and_a_known_name_does_not() -> None:
+    def trigger(value: str) -> Any:
+        text = f"CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO log VALUES ({value}); END"
+        return read({"triggers": {"g": text}}, {"userid"})
+
+    assert trigger('"Xy"') != trigger('"xy"')
+    assert trigger('"userId"') == trigger("userId")

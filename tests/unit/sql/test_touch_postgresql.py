@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bascule.sql import inspect, script_touch, split
@@ -106,7 +108,8 @@ BY_NAME = {
     "create schema s": "schema s",
     "create schema authorization r": "schema r",
     "create schema s create table t (a int references u) create index i on t (a)": (
-        "schema s, relation t, relation s.t, relation u, relation s.u"
+        "schema s, relation t, relation s.t, relation u, relation s.u, relation i, relation s.i, "
+        "relation t (partitions), relation s.t (partitions)"
     ),
     "drop schema s": "schema s",
     "alter schema s owner to r": "schema s",
@@ -276,6 +279,6 @@ def test_names_behind_a_search_path_are_looked_for_in_all_of_it() -> None:
         drop function f();
     """
     touch = script_touch(inspect(statement, "postgresql") for statement in split(script, "postgresql"))
-    relations = {name(dotted) for dotted in ("before", "t", "app.t", "public.t", "s.u")}
+    relations = {name("before"), *(replace(name(dotted), column="x") for dotted in ("t", "app.t", "public.t", "s.u"))}
     routines = {name(dotted, "routine") for dotted in ("f", "app.f", "public.f")}
     assert touch.objects == relations | routines | {name("r", "role")}

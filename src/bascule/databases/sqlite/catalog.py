@@ -41,7 +41,8 @@ def shape(connection: sqlite3.Connection, touch: Touch) -> Snapshot:
     if touch.everything:
         return Snapshot(objects=_assembled(_rows(connection, _SELECT), views=()), whole=True)
     relations = (each for each in touch.objects if each.kind == "relation" and each.schema in (None, "main"))
-    # No part of a table can be looked at alone; and there are no partitions, so where no column is concerned nothing is.
+    # No part of a table can be looked at alone; and there are no partitions, so where no column is concerned nothing
+    # is.
     names = frozenset(each.name.lower() for each in relations if each.column != "")
     if not names:
         return Snapshot()

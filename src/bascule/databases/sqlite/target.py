@@ -17,7 +17,14 @@ from bascule.databases.sqlite.layout import create_tables, read_meta, refuse_new
 from bascule.databases.sqlite.lease import SqliteLease
 from bascule.databases.sqlite.location import locate
 from bascule.databases.sqlite.memory import read_before, read_ledger, read_marks, read_script, read_token, write_meta
-from bascule.databases.sqlite.opening import create_file, open_database, refuse_unwritable, require_version
+from bascule.databases.sqlite.opening import (
+    create_file,
+    drop_journal,
+    keep_journal,
+    open_database,
+    refuse_unwritable,
+    require_version,
+)
 from bascule.databases.sqlite.sidecar import WAIT as SIDECAR_WAIT
 from bascule.databases.sqlite.sidecar import Sidecar, create_sidecar, open_sidecar
 from bascule.databases.sqlite.stopping import INSTRUCTIONS, Stop
@@ -310,8 +317,11 @@ class SqliteTarget:
         return self._wait(self._open)
 
     def _close_connection(self) -> None:
-        connection, self._connection, self._performer = self._connection, None, None
+        performer, connection = self._performer, self._connection
+        self._connection = self._performer = None
         if connection is not None:
+            if performer is not None:
+                drop_journal(connection)
             connection.close()
 
     def _wait(self, attempt: Callable[[], T]) -> T:
@@ -490,6 +500,7 @@ class SqliteTarget:
             connection = self._open_waiting()
             if connection is None:
                 raise WorkFailed("fence", f"{self._location.path} is no longer there. Nothing was done.")
+            keep_journal(connection)
             self._performer = Performer(
                 connection,
                 path=self._location.path,
