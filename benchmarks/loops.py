@@ -7,8 +7,7 @@ it safe.
     python benchmarks/loops.py sqlite FILE FOLDER
 
 Reads each file, hashes it, and sends BEGIN, the statement, an INSERT with bound values and COMMIT, one call each. A
-file of
-its own that imports nothing of Bascule, because it is timed as a process.
+file of its own that imports nothing of Bascule, because it is timed as a process.
 """
 
 from __future__ import annotations

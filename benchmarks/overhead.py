@@ -34,6 +34,15 @@ BAR = 1.10
 HERE = Path(__file__).parent
 
 
+_COUNT = """
+SELECT
+  count(*) FILTER (WHERE relkind = 'r'),
+  count(*) FILTER (WHERE relkind = 'i' AND relname LIKE '%_name'),
+  (SELECT count(*) FROM pg_attribute WHERE attname = 'note')
+FROM pg_class WHERE relname LIKE 'item_%'
+"""
+
+
 class Wrong(Exception):
     """A contender ended well and did not do what it should."""
 
@@ -114,10 +123,7 @@ class Databases(Place):
         import psycopg
 
         with psycopg.connect(url) as connection:
-            row = connection.execute(
-                "SELECT count(*) FILTER (WHERE relkind = 'r'), "
-                "count(*) FILTER (WHERE relkind = 'i' AND relname LIKE '%_name'), (SELECT count(*) FROM pg_attribute WHERE attname = 'note') FROM pg_class WHERE relname LIKE 'item_%'"
-            ).fetchone()
+            row = connection.execute(_COUNT).fetchone()
         assert row is not None
         return {"tables": row[0], "columns": row[2], "indexes": row[1]}
 

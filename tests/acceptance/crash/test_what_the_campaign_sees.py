@@ -59,12 +59,12 @@ reconcile.observe = lambda *_: Observation(state="complete", words="believed")
 
 def test_an_error_that_calls_a_changed_database_unchanged_is_seen(bascule_postgres_bin: Path) -> None:
     sabotage = """
-from bascule.services import failures
-failures._truth = lambda *_: ("unchanged", "Nothing has happened.")
+from bascule.services.carry_out import CarryOut
+CarryOut._left = lambda *_: None
 """
     words = faults_found(
         sabotage,
-        *("--database", "postgresql", "--history", "index concurrently", "--kind", "session ended while at work"),
+        *("--database", "postgresql", "--history", "index alone", "--kind", "session ended while at work"),
         BASCULE_TEST_PG=str(bascule_postgres_bin),
     )
     assert "WRONG (told)" in words

@@ -187,7 +187,10 @@ LOSSY = {
         "SELECT",
     ),
     "an index left behind": ("CREATE INDEX orders_more ON orders (id, user_id)", "SELECT"),
-    "another index dropped": ("CREATE INDEX orders_more ON orders (id, user_id)", "DROP INDEX orders_user, orders_more"),
+    "another index dropped": (
+        "CREATE INDEX orders_more ON orders (id, user_id)",
+        "DROP INDEX orders_user, orders_more",
+    ),
     "an index that a partition had before": ("CREATE INDEX days_a ON days (a)", "DROP INDEX days_a"),
     "a column that stays with a child": (
         "ALTER TABLE parents ADD c int",

@@ -94,7 +94,7 @@ def test_everything_made_is_for_its_owner_alone_and_named_after_bascule(tmp_path
     finally:
         os.umask(before)
     made = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
-    assert set(made) == {"app.db", "app.db.bascule", "app.db.bascule-wal", "app.db.bascule-shm"}
+    assert set(made) == {"app.db", "app.db-journal", "app.db.bascule", "app.db.bascule-wal", "app.db.bascule-shm"}
     assert set(made.values()) == {0o600}
     for path in (tmp_path / "app.db", tmp_path / "app.db.bascule"):
         with closing(sqlite3.connect(path)) as connection:

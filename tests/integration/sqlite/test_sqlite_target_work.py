@@ -279,6 +279,7 @@ def test_what_is_stored_in_the_file_stays(target: SqliteTarget, lease: Lease) ->
 
 
 def test_a_bare_pragma_sets_nothing_for_the_next_migration(target: SqliteTarget, lease: Lease) -> None:
+    target.perform(applied(CREATE), lease=lease)
     before = [pragma(target, name) for name in ("foreign_keys", "synchronous", "journal_mode", "locking_mode")]
     bare(target, "PRAGMA foreign_keys = ON", lease)
     bare(target, "PRAGMA foreign_keys = OFF", lease)
@@ -294,8 +295,22 @@ def test_a_bare_pragma_sets_nothing_for_the_next_migration(target: SqliteTarget,
 def test_a_journal_that_a_kill_would_turn_into_damage_is_refused(target: SqliteTarget, lease: Lease, mode: str) -> None:
     failure = failing(lambda: target.perform(applied(CREATE, settings=(f"PRAGMA journal_mode = {mode}",)), lease=lease))
     assert "damaged file" in failure.message
-    assert pragma(target, "journal_mode") == "delete"
+    assert pragma(target, "journal_mode") == "persist"
     assert list(target.ledger()) == []
+
+
+def test_the_journal_s_file_stays_for_the_run_and_goes_with_it(target: SqliteTarget, lease: Lease) -> None:
+    database = Path(target.describe().location.removeprefix("sqlite:///"))
+    journal = database.with_name(f"{database.name}-journal")
+    target.perform(applied(CREATE), lease=lease)
+    assert journal.exists()
+    with closing(sqlite3.connect(database, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO thing VALUES (1, 'a')")
+        target.close()
+        other.execute("COMMIT")
+        assert other.execute("SELECT count(*) FROM thing").fetchone() == (1,)
+    assert not journal.exists()
 
 
 def test_an_attached_database_is_there_for_the_script_and_no_longer(
