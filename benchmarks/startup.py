@@ -105,9 +105,9 @@ def _grown(folder: Path, server: PostgresServer, count: int) -> list[Case]:
     hashes = _hashes(sqlite, project)
     connection = sqlite3.connect(project / "app.db")
     connection.executemany(
-        "INSERT INTO bascule_ledger (name, version, run_id, applied_at, execution_ms, exact_hash, "
-        "semantic_hash, parser, how, repeatable, script) SELECT ?, ?, run_id || ?, applied_at, 1, ?, semantic_hash, parser, how, 0, '' "
-        "FROM bascule_ledger WHERE position = 1",
+        "INSERT INTO bascule_ledger (name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, "
+        "parser, how, repeatable, script) SELECT ?, ?, run_id || ?, applied_at, 1, ?, semantic_hash, parser, how, 0, "
+        "'' FROM bascule_ledger WHERE position = 1",
         [(name, version, name, exact) for name, version, exact in hashes[1:]],
     )
     connection.commit()
