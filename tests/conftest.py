@@ -11,10 +11,16 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
 from hypothesis import settings
+
+# A shell that starts us in the background has us ignore Ctrl-C, and every process that a test starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 _SETTINGS = ("PG", "DATABASE_", "BASCULE_", "MIGRATION_", "XDG_")
 _SINGLE_SETTINGS = {"LOG_LEVEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS"}
