@@ -10,13 +10,15 @@ import re
 from functools import cache
 
 from bascule.domain.statement import Dialect, Statement
-from bascule.sql.lexer import Token, fold, significant
+from bascule.sql.lexer import Token, fold, scan
+
+_MEANS_NOTHING = ("space", "comment")
 
 
 def normal_form(statement: Statement, dialect: Dialect) -> str:
     """The statement on one line, but for what literals hold; the rows of a COPY follow, exactly as they stand."""
-    tokens = (normal_token(statement.text, token) for token in significant(statement.text, dialect))
-    form = " ".join(tokens)
+    text = statement.text
+    form = " ".join([normal_token(text, token) for token in scan(text, dialect) if token[0] not in _MEANS_NOTHING])
     return form if statement.copy_data is None else f"{form};\n{statement.copy_data}\\.\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,8 @@ class Bench:
         if history.applied:
             self.must(self.start(self._pattern, ("up",)).wait(), history.applied_code)
             ground.settle(self._pattern)
+            if history.then:
+                ground.ask(self._pattern, history.then)
         self.reference = self._refer()
 
     def site(self) -> Site:
@@ -240,9 +243,12 @@ class Bench:
 
     def _check_nobody_is_at_work(self, site: Site, trial: Trial) -> None:
         """Where the last run had nothing to do, the note of the killed one may still be there; it binds nobody."""
-        running = self.start(site, ("status",)).wait().document.get("running")
-        if running != []:
-            trial.wrong("told", f"status says that somebody is at work: {running}")
+        until = time.monotonic() + self.ground.lease_outlives
+        while (running := self.start(site, ("status",)).wait().document.get("running")) != []:
+            if time.monotonic() > until:
+                trial.wrong("told", f"status says that somebody is at work: {running}")
+                return
+            time.sleep(0.1)
 
     def _answered(self, ended: Ended, site: Site, trial: Trial) -> Ended:
         trial.asked += 1

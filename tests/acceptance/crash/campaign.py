@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 
 from bascule.domain.statement import Dialect
-from bascule.testing import PostgresServer
+from bascule.testing import PgBouncer, PostgresServer
 from bascule.testing.crash import warm_up
 from tests.acceptance.crash.bench import Bench, Fault, Trial
 from tests.acceptance.crash.ground import Ground, PostgresqlGround, SqliteGround
@@ -204,7 +204,9 @@ def main(arguments: Sequence[str]) -> int:
             if database == "postgresql":
                 server = stack.enter_context(PostgresServer(os.environ.get("BASCULE_TEST_PG")))
                 print(f"PostgreSQL {server.major}", file=sys.stderr)
-                ground = PostgresqlGround(root, server)
+                pooler = stack.enter_context(PgBouncer(server)) if chosen.pooler else None
+                elsewhere = {"BASCULE_STATE_URL": server.create_database("state")} if chosen.state_elsewhere else {}
+                ground = PostgresqlGround(root, server, pooler=pooler, environment=elsewhere)
             stack.callback(ground.close)
             rows += run(
                 ground, wanted, kinds, seed=chosen.seed, sample=None if chosen.full else chosen.sample, say=_say
@@ -239,6 +241,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--history", action="append", metavar="NAME", help="this one (may be given again)")
     parser.add_argument("--group", action="append", metavar="NAME", help="this group of histories")
     parser.add_argument("--kind", action="append", metavar="NAME", help="this kind of crash (may be given again)")
+    parser.add_argument("--pooler", action="store_true", help="PostgreSQL through PgBouncer in transaction mode")
+    parser.add_argument("--state-elsewhere", action="store_true", help="with the journal in another database")
     parser.add_argument("--list", action="store_true", help="name histories and kinds")
     return parser
 

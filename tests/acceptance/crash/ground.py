@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from bascule.testing import PostgresServer
+from bascule.testing import PgBouncer, PostgresServer
 from tests.acceptance.crash.histories import History
 from tests.acceptance.crash.truth import Truth, postgresql_truth, sqlite_truth
 
@@ -50,6 +50,9 @@ class Session:
 
 class Ground(Protocol):
     """Makes databases, and looks at them without Bascule."""
+
+    lease_outlives: float
+    """Seconds for which the lease of a process that died may look held."""
 
     def project(self, history: History) -> Path:
         """A folder with the history's migrations and settings."""
@@ -88,6 +91,8 @@ def write_project(root: Path, history: History) -> Path:
 
 class SqliteGround:
     """Files in a folder."""
+
+    lease_outlives = 0.0
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -158,9 +163,23 @@ class SqliteGround:
 class PostgresqlGround:
     """Databases of one server."""
 
-    def __init__(self, root: Path, server: PostgresServer) -> None:
+    def __init__(
+        self,
+        root: Path,
+        server: PostgresServer,
+        *,
+        pooler: PgBouncer | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Runs go through the `pooler`, where there is one; `environment` is added to theirs."""
         self.server = server
         self._root = root
+        self._way = pooler or server
+        self._environment = environment or {}
+        # A pooler keeps connections open that nobody uses.
+        self._at_work = "AND state <> 'idle'" if pooler else ""
+        # Behind one nobody can see that a client is gone.
+        self.lease_outlives = LEASE_TTL if pooler else 0.0
         # The same server may be under others' feet: names that nobody else takes.
         self._prefix = f"run_{os.urandom(4).hex()}_"
         self._numbers = itertools.count(1)
@@ -180,6 +199,10 @@ class PostgresqlGround:
 
     def copy(self, site: Site) -> Site:
         copy = self._site(site.folder)
+        if self._at_work:
+            self.administrate(
+                f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{site.name}'"
+            )
         self.administrate(f"CREATE DATABASE {copy.name} TEMPLATE {site.name} STRATEGY file_copy")
         return copy
 
@@ -231,7 +254,7 @@ class PostgresqlGround:
         rows = self.administrate(
             "SELECT pid, state = 'active' AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep'), query "
             f"FROM pg_stat_activity WHERE datname = '{site.name}' AND application_name <> 'campaign' "
-            "AND backend_type = 'client backend' ORDER BY backend_start"
+            f"AND backend_type = 'client backend' {self._at_work} ORDER BY backend_start"
         )
         return [Session(pid=pid, waits=bool(waits), statement=statement) for pid, waits, statement in rows]
 
@@ -244,4 +267,4 @@ class PostgresqlGround:
 
     def _site(self, folder: Path) -> Site:
         name = f"{self._prefix}{next(self._numbers)}"
-        return Site(name=name, folder=folder, environment={"DATABASE_URL": self.server.url(name)})
+        return Site(name=name, folder=folder, environment={**self._environment, "DATABASE_URL": self._way.url(name)})

@@ -41,6 +41,8 @@ class History:
     """`up` has run before the command under test."""
     applied_code: int = 0
     """How that ended."""
+    then: str = ""
+    """What a person did after it: SQL."""
     command: tuple[str, ...] = ("up",)
     code: int = 0
     """How the command ends when nothing crashes."""

@@ -120,6 +120,17 @@ def _kill_twice(bench: Bench, site: Site, choice: Choice, trial: Trial) -> None:
     trial.reached = trial.reached and again.killed
 
 
+def _kill_before_a_crowd(bench: Bench, site: Site, choice: Choice, trial: Trial) -> Forked:
+    """Several processes come after it in the same moment, as when a cluster starts everything anew."""
+    _kill(bench, site, choice, trial)
+    first, *others = [bench.start(site) for _ in range(3)]
+    for other in others:
+        ended = other.wait()
+        if ended.code != bench.history.code and not (ended.code == 5 and bench.history.person):
+            trial.wrong("exit", f"one of those after it ended with {ended.code or ended.signal}: {ended.err}")
+    return first
+
+
 def _kill_in_statement(bench: Bench, site: Site, choice: Choice, trial: Trial) -> None:
     trial.reached = bench.start(site, boundaries=Boundaries(at=choice.at), driver=True).wait().killed
 
@@ -312,7 +323,7 @@ def _wait_until(condition: Callable[[], bool], *, seconds: float = _PATIENCE) ->
 
 
 def _plain_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
 
 
 def _each(how: Sequence[str]) -> Callable[[Bench, Random], list[Choice]]:
@@ -332,6 +343,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="killed, run again at once", databases=_BOTH, choices=_boundaries, crash=_kill),
     Kind(name="killed, looked at", databases=_BOTH, choices=_boundaries, crash=_kill_and_look),
     Kind(name="killed twice", databases=_BOTH, choices=_pairs, crash=_kill_twice),
+    Kind(name="killed, three come after it", databases=_BOTH, choices=_boundaries, crash=_kill_before_a_crowd),
     Kind(name="killed at any instant", databases=_BOTH, choices=_instants, crash=_kill_somewhere),
     Kind(name="killed between two statements", databases=("sqlite",), choices=_statements, crash=_kill_in_statement),
     Kind(name="killed, a real process", databases=_BOTH, choices=_boundaries, crash=_kill_process, few=True),

@@ -54,6 +54,14 @@ DELETE FROM tally WHERE what LIKE 'noted; %';
 """,
     ),
 }
+_REPEATABLE = {
+    "R__moved_sizes.sql": native(
+        up="""
+CREATE OR REPLACE VIEW moved_sizes AS SELECT what, sum(size) AS size FROM moved GROUP BY what;
+INSERT INTO tally VALUES ('repeatable');
+"""
+    )
+}
 _SLOW = native(
     up="INSERT INTO tally VALUES ('early');\nSELECT pg_sleep(0.4);\nINSERT INTO tally VALUES ('late');",
     down="DELETE FROM tally WHERE what = 'early';\nSELECT pg_sleep(0.4);\nDELETE FROM tally WHERE what = 'late';",
@@ -259,7 +267,7 @@ HISTORIES: tuple[History, ...] = (
         database="postgresql",
         group="transactions",
         before=_APPLICATION,
-        files={"0001_base.sql": _BASE, **_MANY},
+        files={"0001_base.sql": _BASE, **_MANY, **_REPEATABLE},
     ),
     History(
         name="long transaction",
@@ -420,6 +428,17 @@ HISTORIES: tuple[History, ...] = (
             Hold(name="a reader", waits="DROP INDEX CONCURRENTLY", sql=_READER),
             Hold(name="a writer", waits="DROP INDEX CONCURRENTLY", sql=_WRITER),
         ),
+    ),
+    History(
+        name="recover",
+        database="postgresql",
+        group="steps",
+        before=_APPLICATION,
+        files={"0001_base.sql": _BASE, "0002_fails.sql": _FAILS, "0003_one.sql": _ONE},
+        applied=True,
+        applied_code=1,
+        then=_ONE_TWIN,
+        command=("recover",),
     ),
     History(
         name="rollback of what is half done",

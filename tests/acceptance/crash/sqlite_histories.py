@@ -36,6 +36,15 @@ DROP VIEW counted;
 """,
     ),
 }
+_REPEATABLE = {
+    "R__sizes.sql": native(
+        up="""
+DROP VIEW IF EXISTS sizes;
+CREATE VIEW sizes AS SELECT what, sum(size) AS size FROM tally GROUP BY what;
+INSERT INTO tally (what) VALUES ('repeatable');
+"""
+    )
+}
 _STEPWISE = native(
     bare=True,
     up="""
@@ -121,7 +130,12 @@ _BACK = ("rollback", "--to", "0001_base", "--accept-data-loss")
 
 HISTORIES: tuple[History, ...] = (
     History(name="one", database="sqlite", group="transactions", files={"0001_one.sql": _ONE}),
-    History(name="many", database="sqlite", group="transactions", files={"0001_base.sql": _BASE, **_MANY}),
+    History(
+        name="many",
+        database="sqlite",
+        group="transactions",
+        files={"0001_base.sql": _BASE, **_MANY, **_REPEATABLE},
+    ),
     History(
         name="stepwise",
         database="sqlite",
@@ -173,6 +187,16 @@ HISTORIES: tuple[History, ...] = (
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_after.sql": _MANY["0002_rows.sql"]},
         applied=True,
         command=_BACK,
+    ),
+    History(
+        name="recover",
+        database="sqlite",
+        group="steps",
+        files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS_STEPWISE},
+        applied=True,
+        applied_code=1,
+        then=_ONE_TWIN,
+        command=("recover",),
     ),
     History(
         name="rollback of what is half done",
