@@ -30,10 +30,8 @@ def tell(call: Call, report: Report, *, dry_run: bool = False) -> int:
         for line in plan_lines(report.planned):
             output.text(line)
         output.text()
-    for run in report.runs:
-        for line in _run_lines(run)[1 if output.followed else 0 :]:
-            output.text(line)
-    output.text(report.message)
+    lines = [line for run in report.runs for line in _run_lines(run)[1 if output.followed else 0 :]]
+    output.text("\n".join([*lines, report.message]))
     if dry_run:
         # A run has said them before it began.
         for warning in report.warnings:

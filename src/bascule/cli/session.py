@@ -35,8 +35,6 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
     from bascule.cli.stopping import Stop
     from bascule.monitoring.bus import Bus
 
-    # Off since the process began, because commands that only look are over before it pays.
-    gc.enable()
     settings = call.settings
     with ExitStack() as stack:
         bus = Bus()
@@ -58,7 +56,18 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
         )
         stack.callback(context.target.close)
         stop.cancels(context.target.cancel)
+        _collect_garbage()
         yield context
+
+
+def _collect_garbage() -> None:
+    """From here on, for work may be long; commands that only look are over before it pays, so it has been off since the
+    process began. What is loaded by now stays to the end and is not looked at, and ten thousand migrations are no garbage
+    yet.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000)
+    gc.enable()
 
 
 def asks(call: Call) -> bool:

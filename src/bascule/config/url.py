@@ -103,6 +103,8 @@ def parse_url(text: str, *, folder: Path) -> DatabaseUrl:
 
 def mask(text: str) -> str:
     """The text with the secrets of every address in it hidden. For messages that others composed."""
+    if "://" not in text:
+        return text
     return _URL_IN_TEXT.sub(lambda found: _mask_one(found.group()), text)
 
 

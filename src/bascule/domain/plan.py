@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bascule.domain.migration import Direction, Migration
@@ -29,6 +30,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a second, closer look at a migration's scripts tells."""
+
+    touch: Touch
+    semantic_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedMigration:
     """One migration in one direction, cut into steps."""
 
@@ -37,15 +46,25 @@ class PlannedMigration:
     steps: tuple[Step, ...]
     transactional: bool
     """True: one step, and the ledger row rides in it."""
-    touch: Touch
-    """What the up and the down together may change in the schema."""
-    semantic_hash: str
     parser: str
+    reading: Callable[[], Reading] = field(compare=False, repr=False)
+    """What is only needed when the migration runs, so that a plan of a thousand migrations is refused or begun sooner.
+    Raises nothing, and answers the same each time."""
     undecidable: tuple[str, ...] = ()
     """Statements that neither a mark nor the catalog could decide after a crash, in words."""
     destroys: tuple[str, ...] = ()
     """What stored data the script removes, in words."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def touch(self) -> Touch:
+        """What the up and the down together may change in the schema."""
+        return self.reading().touch
+
+    @property
+    def semantic_hash(self) -> str:
+        """SHA-256 of what the script means."""
+        return self.reading().semantic_hash
 
     @property
     def name(self) -> str:

@@ -60,6 +60,8 @@ def advance(step: Step, facts: Facts, *, last: bool) -> Command:
 
 
 def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
+    if known.digest not in (None, step.digest):
+        return _edited_under_way(step)
     if known.outcome == "ended":
         return _after_success(step, known, last=last)
     if known.seen is None:
@@ -76,6 +78,16 @@ def _bare(step: Step, known: StepFacts, *, last: bool) -> Command:
     if known.outcome == "sent":
         return _without_an_end(step, known, last=last)
     return Send(step=step)
+
+
+def _edited_under_way(step: Step) -> Command:
+    return Ask(
+        step=step,
+        code="edited_half_done",
+        question=f"Step {step.index + 1} had been sent with another text than line {step.statements[0].line} has now, "
+        "and what is known of it is known of that text. Put the file back as it was and run again; or finish by hand "
+        "and then say so with bascule mark.",
+    )
 
 
 def _without_an_end(step: Step, known: StepFacts, *, last: bool) -> Command:
@@ -103,6 +115,9 @@ def _after_success(step: Step, known: StepFacts, *, last: bool) -> Command:
         return _mend(step, known)
     if known.seen == "building":
         return WaitForBuilder(step=step)
+    effect = step.insights[0].effect
+    if known.seen == "absent" and known.recalled and effect is not None and effect.action != "harmless":
+        return Send(step=step)
     return MarkDone(step=step, last=last, recognised=False)
 
 

@@ -23,6 +23,11 @@ class StepFacts:
     ``refused``: the server said no."""
     seen: Seen | None = None
     """What the catalog says now; None: has to be looked at (again)."""
+    recalled: bool = False
+    """That it ended is known from the journal alone, which may be kept elsewhere than what it tells of: of the two, a
+    restored backup brings only one back."""
+    digest: str | None = None
+    """Of the statement that an earlier process sent; None where this one knows what it sent."""
     repairs: int = 0
     answer: Literal["done", "again", None] = None
     """A person's answer to the question only a person can answer."""
@@ -64,12 +69,19 @@ def recall(*, applied: bool, marks: Mapping[int, str], journal: Iterable[Fact]) 
         known = steps.get(fact.step, StepFacts())
         if fact.kind == "step_started":
             # An answer counts for the attempt it was given for, not for the next one.
-            known = replace(known, before=known.before or fact.data.get("before"), outcome="sent", answer=None)
+            known = replace(
+                known,
+                before=known.before or fact.data.get("before"),
+                outcome="sent",
+                recalled=False,
+                digest=fact.data.get("digest"),
+                answer=None,
+            )
         elif fact.kind == "step_failed":
             # Refused in an earlier run: this run tries again. What it may have left behind is seen by looking.
             known = StepFacts()
         elif fact.kind == "step_done":
-            known = replace(known, outcome="ended")
+            known = replace(known, outcome="ended", recalled=True)
         elif fact.kind == "answered":
             known = replace(known, answer=fact.data.get("answer"))
         steps[fact.step] = known

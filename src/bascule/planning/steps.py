@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from bascule.domain.migration import Direction, Migration, Script
-from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.plan import PlannedMigration, Reading, Step
 from bascule.domain.statement import Dialect, Effect, Insight, Statement, Touch
 from bascule.errors import SourceError
 from bascule.planning.meaning import parser_of
@@ -41,8 +42,7 @@ def plan_migration(migration: Migration, direction: Direction, dialect: Dialect)
         direction=direction,
         steps=steps,
         transactional=transactional,
-        touch=_touch_of(migration, dialect, {direction: insights}),
-        semantic_hash=semantic_hash_of(statements, dialect),
+        reading=_reading(migration, direction, statements, insights, dialect),
         parser=parser_of(script),
         undecidable=_undecidable(steps),
         destroys=tuple(
@@ -54,32 +54,53 @@ def plan_migration(migration: Migration, direction: Direction, dialect: Dialect)
 
 def read_script(script: Script, dialect: Dialect) -> tuple[tuple[Statement, ...], tuple[Insight, ...]]:
     """A script's statements and what is known of each. Raises `SourceError`."""
+    statements = _cut(script, dialect)
+    return statements, _inspected(statements, dialect)
+
+
+def _cut(script: Script, dialect: Dialect) -> tuple[Statement, ...]:
     try:
-        statements = split(script.text, dialect, first_line=script.line)
-        return statements, tuple(inspect(statement, dialect) for statement in statements)
+        return split(script.text, dialect, first_line=script.line)
     except SqlSyntaxProblem as problem:
         raise _syntax_error(script, problem) from problem
 
 
+def _inspected(statements: Sequence[Statement], dialect: Dialect) -> tuple[Insight, ...]:
+    return tuple(inspect(statement, dialect) for statement in statements)
+
+
 def touch_of(migration: Migration, dialect: Dialect) -> Touch:
     """What up and down together may change in the schema, so that the look of before covers what the down will
-    touch.
+    touch. Raises `SourceError`.
     """
-    return _touch_of(migration, dialect, {})
+    statements, insights = read_script(migration.up, dialect) if migration.up.language == "sql" else ((), ())
+    return _reading(migration, "up", statements, insights, dialect)().touch
 
 
-def _touch_of(migration: Migration, dialect: Dialect, known: Mapping[Direction, Sequence[Insight]]) -> Touch:
-    """`known`: what was read already, by direction."""
-    scripts: tuple[tuple[Direction, Script | None], ...] = (("up", migration.up), ("down", migration.down))
-    touch = Touch()
-    for direction, script in scripts:
-        if script is None or script.empty:
-            continue
-        if script.language == "python":
-            return Touch(everything=True, reasons=("Python code may touch anything",))
-        insights = known[direction] if direction in known else read_script(script, dialect)[1]
-        touch = touch | script_touch(insights, back=direction == "down")
-    return touch
+def _reading(
+    migration: Migration,
+    direction: Direction,
+    statements: Sequence[Statement],
+    insights: Sequence[Insight],
+    dialect: Dialect,
+) -> Callable[[], Reading]:
+    """One direction has been read; the other one is cut at once, which can fail, and read later, which cannot."""
+    up = direction == "up"
+    other = migration.down if up else migration.up
+    python = any(each and not each.empty and each.language == "python" for each in (migration.up, migration.down))
+    rest = () if python or other is None or other.empty else _cut(other, dialect)
+
+    @cache
+    def reading() -> Reading:
+        digest = semantic_hash_of(statements, dialect)
+        if python:
+            touch = Touch(everything=True, reasons=("Python code may touch anything",))
+            return Reading(touch=touch, semantic_hash=digest)
+        others = _inspected(rest, dialect)
+        first, second = (insights, others) if up else (others, insights)
+        return Reading(touch=script_touch(first) | script_touch(second, back=True), semantic_hash=digest)
+
+    return reading
 
 
 def _grouped(
@@ -199,17 +220,37 @@ def _undecidable(steps: Sequence[Step]) -> tuple[str, ...]:
         for statement, insight in zip(step.statements, step.insights, strict=True):
             if statement.repeatable:
                 continue
-            if insight.effect is not None and insight.effect.action == "unknown":
-                words.append(
-                    f"line {statement.line}: {insight.kind} may end its own transactions; after a crash "
-                    "nobody can tell how far it came"
-                )
+            if (why := cannot_be_told(insight)) is not None:
+                words.append(f"line {statement.line}: {insight.kind} {why}")
             elif insight.temporary and step is not steps[-1]:
                 words.append(
                     f"line {statement.line}: {insight.kind} makes a temporary object, which a crash takes away "
                     "from the later steps"
                 )
     return tuple(words)
+
+
+_REWRITES = ("VACUUM FULL", "CLUSTER")
+_RUN_CODE = ("CALL", "DO")
+
+
+def cannot_be_told(insight: Insight) -> str | None:
+    """Why, after a crash, the catalog cannot tell whether a statement ran; None where it can."""
+    effect = insight.effect
+    if effect is None:
+        return None
+    if effect.action == "create_index" and not effect.name:
+        return "gives the index no name, so after a crash it cannot be looked for: name it"
+    if effect.action != "unknown":
+        return None
+    if insight.kind in _REWRITES:
+        return (
+            "rewrites tables under their strongest lock and leaves no trace in the catalog; after a crash a person has "
+            "to say whether it is to run again"
+        )
+    if insight.kind in _RUN_CODE:
+        return "may end its own transactions; after a crash nobody can tell how far it came"
+    return "leaves nothing in the catalog to be looked for; after a crash nobody can tell whether it ran"
 
 
 def _syntax_error(script: Script, problem: SqlSyntaxProblem) -> SourceError:

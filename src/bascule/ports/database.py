@@ -252,10 +252,10 @@ class Target(Protocol):
         """Who holds the lease now; None when nobody does. Takes nothing."""
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
     ) -> Performed:
         """One transaction. `meanwhile` is called once while the server is busy, for work that can be done in that time.
-        Raises `WorkFailed`.
+        It may answer the job that will come next, so that this can be made ready too. Raises `WorkFailed`.
         """
 
     def perform_with(

@@ -9,17 +9,15 @@ from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.errors import BasculeError
 from bascule.planning.impact import impact
-from bascule.ports.database import Lease
 from bascule.services.carry_out import CarryOut, Done
-from bascule.services.context import Context
 
 
-def apply_one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, *, resuming: bool = False) -> Run:
+def apply_one(work: CarryOut) -> Run:
     """One migration upwards, with its events. Raises as `CarryOut.perform`."""
+    context, planned = work.context, work.planned
     begun = context.clock.now()
-    work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=resuming)
     context.publish(
-        Event(name="migration.started", run_id=run_id, migration=planned.name, at=begun, data=_started(planned))
+        Event(name="migration.started", run_id=work.run_id, migration=planned.name, at=begun, data=_started(planned))
     )
     try:
         done = work.perform()

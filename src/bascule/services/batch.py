@@ -11,6 +11,7 @@ from bascule.domain.run import Run
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease
 from bascule.services.apply_one import apply_one
+from bascule.services.carry_out import CarryOut
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment
@@ -120,25 +121,28 @@ def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration]
             data={"runs": ids, "owner": context.owner},
         )
         context.target.append((batch,), durable=False)
-    for each, run_id in zip(planned, ids, strict=True):
+    works = [
+        CarryOut(context=context, lease=lease, planned=each, run_id=run_id)
+        for each, run_id in zip(planned, ids, strict=True)
+    ]
+    for work, following in zip(works, (*works[1:], None), strict=True):
+        work.meanwhile = following.ready if following is not None else None
         try:
-            runs.append(apply_one(context, lease, each, run_id))
+            runs.append(apply_one(work))
         except BasculeError as error:
-            _tell_of_all(error, runs, each, run_id, context)
+            _tell_of_all(error, runs, work, context)
             raise
 
 
-def _tell_of_all(
-    error: BasculeError, runs: Sequence[Run], planned: PlannedMigration, run_id: str, context: Context
-) -> None:
+def _tell_of_all(error: BasculeError, runs: Sequence[Run], work: CarryOut, context: Context) -> None:
     """A failure in the middle of a batch has to tell of the whole batch."""
     failed = Run(
-        id=run_id,
-        name=planned.name,
+        id=work.run_id,
+        name=work.planned.name,
         timestamp=context.clock.now(),
         execution_ms=0,
         status="failed",
-        dependencies=planned.migration.depends or (),
+        dependencies=work.planned.migration.depends or (),
         error=error.message,
     )
     error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])

@@ -11,7 +11,7 @@ from bascule.domain.event import Event
 from bascule.domain.history import Fact
 from bascule.domain.migration import Script
 from bascule.domain.plan import PlannedMigration, Step
-from bascule.domain.statement import Statement
+from bascule.domain.statement import Effect, Statement
 from bascule.engine.commands import (
     Ask,
     Begin,
@@ -60,13 +60,14 @@ class CarryOut:
     run_id: str
     resuming: bool = False
     """An earlier process left marks of this script; what it did is recalled first."""
-    meanwhile: Callable[[], None] | None = None
+    meanwhile: Callable[[], Job | None] | None = None
     rows: list[int] = field(default_factory=list)
     """Rows changed, statement by statement."""
     _notes: list[str] = field(default_factory=list)
     _failure: WorkFailed | None = None
     _begun: float = 0.0
     _written: bool = False
+    _first: Job | None = None
 
     def perform(self) -> Done:
         """Carry the migration out, from wherever it stands."""
@@ -146,10 +147,22 @@ class CarryOut:
         assert script is not None, "a direction without a script is never planned"
         return script
 
+    def ready(self) -> Job | None:
+        """Think ahead, before it is this migration's turn: answers the job that it will begin with, where that is plain."""
+        self.planned.reading()
+        if self.planned.transactional and not (self.resuming or self._python):
+            self._first = self._job_of_all()
+        return self._first
+
     def _whole(self, facts: Facts) -> Facts:
+        job = self._first or self._job_of_all()
+        self._try(job, self.planned.steps[0] if self.planned.steps else None)
+        return dataclasses.replace(facts, applied=self.planned.direction == "up")
+
+    def _job_of_all(self) -> Job:
         statements = self.planned.steps[0].statements if self.planned.steps and not self._python else ()
         settings = self.planned.steps[0].settings if self.planned.steps else ()
-        job = self._job(
+        return self._job(
             statements=statements,
             settings=settings,
             ledger=self._ledger_change(),
@@ -157,8 +170,6 @@ class CarryOut:
             before=self.planned.touch if self.planned.direction == "up" else None,
             facts=(self._ended(),),
         )
-        self._try(job, self.planned.steps[0] if self.planned.steps else None)
-        return dataclasses.replace(facts, applied=self.planned.direction == "up")
 
     def _begin(self, facts: Facts) -> Facts:
         whole = self._digest_of_all()
@@ -184,7 +195,7 @@ class CarryOut:
         return self._after(step, last, facts)
 
     def _look(self, step: Step, facts: Facts) -> Facts:
-        effect = step.insights[0].effect
+        effect = _effect(step)
         if effect is None:
             return facts.with_step(step.index, seen="undecidable")
         seen = self.context.target.observe(effect)
@@ -200,7 +211,7 @@ class CarryOut:
             "step_started", step.index, before=known.before, digest=step.digest, statement=text[:500]
         )
         self._append(announced, durable=True)
-        facts = facts.with_step(step.index, outcome="sent", seen=None, answer=None)
+        facts = facts.with_step(step.index, outcome="sent", recalled=False, digest=None, seen=None, answer=None)
         self._tell(step, "running")
         try:
             done = self.context.target.perform_bare(
@@ -237,7 +248,7 @@ class CarryOut:
 
     def _left(self, step: Step, facts: Facts) -> Left | None:
         """What a statement that was cut short or refused left behind; None: nothing, as far as the catalog tells."""
-        effect = step.insights[0].effect
+        effect = _effect(step)
         line = step.statements[0].line
         if effect is None or effect.action == "harmless":
             return None
@@ -254,7 +265,7 @@ class CarryOut:
         return None
 
     def _repair(self, step: Step, facts: Facts) -> Facts:
-        effect = step.insights[0].effect
+        effect = _effect(step)
         assert effect is not None, "only an effect that the catalog shows can be seen broken"
         try:
             words = self.context.target.repair(effect, lease=self.lease)
@@ -499,6 +510,12 @@ class CarryOut:
             state="unknown" if command.code == "undecidable_step" else "changed",
             details={"migration": self.planned.name, "step": command.step.index, "run": self.run_id},
         )
+
+
+def _effect(step: Step) -> Effect | None:
+    """What a bare step leaves, to be looked for under the settings that it was sent under."""
+    effect = step.insights[0].effect
+    return dataclasses.replace(effect, settings=step.settings) if effect and step.settings else effect
 
 
 def _again(facts: Facts, step: Step) -> dict[str, Any]:

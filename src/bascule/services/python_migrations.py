@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bascule.domain.migration import Direction, Migration, Script
-from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.plan import PlannedMigration, Reading, Step
 from bascule.domain.statement import Touch
 from bascule.errors import ConfigError, SourceError
 from bascule.planning.meaning import meaning, parser_of
 from bascule.ports.python import PythonScripts, Recording
 from bascule.services.context import Context
 from bascule.sql.classify import inspect
+from bascule.sql.postgres.bodies import speaks_beyond_the_schema
 from bascule.sql.touches import script_touch
 
 
@@ -37,13 +38,16 @@ def plan_python(context: Context, migration: Migration, direction: Direction) ->
         f"line {recording.statements[index].line} runs in batches, each its own transaction"
         for index in recording.batched
     ]
+    reading = Reading(
+        touch=_touch(context, migration, direction, recording),
+        semantic_hash=meaning(script, context.target.dialect),
+    )
     return PlannedMigration(
         migration=migration,
         direction=direction,
         steps=(step,),
         transactional=script.transaction,
-        touch=_touch(context, migration, direction, recording),
-        semantic_hash=meaning(script, context.target.dialect),
+        reading=lambda: reading,
         parser=parser_of(script),
         destroys=tuple(
             f"line {statement.line} {insight.destroys}"
@@ -51,6 +55,17 @@ def plan_python(context: Context, migration: Migration, direction: Direction) ->
             if insight.destroys
         ),
         warnings=(*migration.warnings, *warnings),
+    )
+
+
+def _not_known(script: Script, function: str) -> Touch:
+    """All of the schema, and what is beyond it where the author's text speaks of that."""
+    why = speaks_beyond_the_schema(script.text)
+    unseen = f"what {function}(op) does cannot be known beforehand, and its text says {why}"
+    return Touch(
+        everything=True,
+        reasons=(f"what {function}(op) does cannot be known beforehand",),
+        unseen=() if why is None else (unseen,),
     )
 
 
@@ -80,7 +95,8 @@ def _touch(context: Context, migration: Migration, direction: Direction, recordi
         if script is None or script.empty:
             continue
         known = recording if each == direction else _record(context, script, "up" if each == "up" else "down")
+        insights = [inspect(statement, context.target.dialect) for statement in known.statements]
+        touch = touch | script_touch(insights)
         if known.error or known.depends_on_data:
-            return Touch(everything=True, reasons=(f"what {each}(op) does cannot be known beforehand",))
-        touch = touch | script_touch([inspect(statement, context.target.dialect) for statement in known.statements])
+            touch = touch | _not_known(script, each)
     return touch

@@ -201,7 +201,7 @@ def _up_changed_nothing(context: Context, planned: PlannedMigration) -> bool:
         for insight in insights
     ):
         return False
-    if any(insight.touch.unseen for insight in insights):
+    if any(insight.touch.unseen or insight.touch.runs for insight in insights):
         return False
     return not compare(before, context.target.snapshot(planned.touch))
 

@@ -30,7 +30,7 @@ class Attempts:
     tell: Callable[[str, tuple[str, ...]], None]
     """Told what is being waited for, and who is in the way."""
 
-    def perform(self, job: Job, *, watch: Watch | None, meanwhile: Callable[[], None] | None) -> Performed:
+    def perform(self, job: Job, *, watch: Watch | None, meanwhile: Callable[[], Job | None] | None) -> Performed:
         """The job's result, or LANDED. Raises the last `WorkFailed` when trying again is no use."""
         return self.keep_trying(
             job, lambda: self.context.target.perform(job, lease=self.lease, watch=watch, meanwhile=meanwhile)

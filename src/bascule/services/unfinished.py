@@ -7,6 +7,7 @@ from bascule.domain.run import Run
 from bascule.errors import NeedsPerson
 from bascule.ports.database import Lease
 from bascule.services.apply_one import apply_one
+from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
 from bascule.services.planned import plan_one
 from bascule.services.so_far import owning_up_to
@@ -29,7 +30,12 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
             planned = _plan(context, name, direction)
             run_id = next(iter(marks.values()))[1]
             context.say(f"Finishing {name} ({direction}), which an earlier run left half done.")
-            runs.append((apply_one if direction == "up" else undo_one)(context, lease, planned, run_id, resuming=True))
+            if direction == "down":
+                runs.append(undo_one(context, lease, planned, run_id, resuming=True))
+            else:
+                runs.append(
+                    apply_one(CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=True))
+                )
     return runs
 
 

@@ -26,7 +26,12 @@ Token = tuple[TokenKind, int, int]
 
 _Branch = tuple[TokenKind | Literal["open"], str]
 
-_LETTER = r"A-Za-z_\x80-\U0010ffff"
+# Sets of what a name holds, said by what it does not hold: re takes a hundred times as long to compile one that reaches
+# to U+10FFFF.
+_NAME_BEGINS = r"[^\x00-@\[-\^`{-\x7f]"
+_NAME_GOES_ON = r"[^\x00-/:-@\[-\^`{-\x7f]"
+_NAME_OR_DOLLAR = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
+_NAME_DOLLAR_COLON = r"[^\x00-#%-/;-@\[-\^`{-\x7f]"
 _QUOTED = r"'[^']*+(?:''[^']*+)*+'"
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _EXPONENT = rf"(?:[eE][+-]?{_DIGITS})?"
@@ -55,7 +60,7 @@ _POSTGRESQL: tuple[_Branch, ...] = (
     ("quoted", r'[uU]&"[^"]*+(?:""[^"]*+)*+"'),
     ("open", r"[eEbBxXnN]'|[uU]&['\"]"),
     ("space", r"^\ufeff"),
-    ("word", rf"[{_LETTER}][0-9${_LETTER}]*+"),
+    ("word", rf"{_NAME_BEGINS}{_NAME_OR_DOLLAR}*+"),
     ("symbol", r"[,;()\[\]]"),
     ("number", _NUMBERS),
     ("quoted", r'"[^"]*+(?:""[^"]*+)*+"'),
@@ -65,7 +70,7 @@ _POSTGRESQL: tuple[_Branch, ...] = (
     ("operator", _OPERATORS),
     ("symbol", r"::|:=|\.\.|[:.]"),
     ("parameter", r"\$[0-9]++"),
-    ("open", rf"\$(?:[{_LETTER}][0-9{_LETTER}]*+)?\$"),
+    ("open", rf"\$(?:{_NAME_BEGINS}{_NAME_GOES_ON}*+)?\$"),
     ("meta", r"\\[^\n\r]*+"),
     ("open", r"['\"]"),
     ("symbol", r"(?s:.)"),
@@ -77,7 +82,7 @@ _SQLITE: tuple[_Branch, ...] = (
     ("string", rf"[xX]{_QUOTED}"),
     ("open", r"[xX]'"),
     ("space", r"^\ufeff"),
-    ("word", rf"[{_LETTER}][0-9${_LETTER}]*+"),
+    ("word", rf"{_NAME_BEGINS}{_NAME_OR_DOLLAR}*+"),
     ("symbol", r"[,;()]"),
     ("number", _NUMBERS),
     ("quoted", r'"[^"]*+(?:""[^"]*+)*+"'),
@@ -87,7 +92,7 @@ _SQLITE: tuple[_Branch, ...] = (
     ("comment", r"/\*(?s:.*?)\*/"),
     ("open", r"/\*"),
     ("operator", r"\|\||<<|<=|<>|>>|>=|==|!=|->>?|[+\-*/%<>=&|~!]"),
-    ("parameter", rf"\?[0-9]*+|[@:#$][0-9${_LETTER}][0-9$:{_LETTER}]*+"),
+    ("parameter", rf"\?[0-9]*+|[@:#$]{_NAME_OR_DOLLAR}{_NAME_DOLLAR_COLON}*+"),
     ("symbol", r"[.:]"),
     ("open", r"['\"`\[]"),
     ("symbol", r"(?s:.)"),

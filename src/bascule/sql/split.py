@@ -9,6 +9,12 @@ from bascule.domain.statement import Dialect, Statement
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.lexer import TokenKind, fold, line_at, scan
 
+# Quotes and what opens a comment; words after which a semicolon may not end the statement; a byte order mark, commands
+# of shells.
+_NOT_PLAIN = re.compile(r"['\"`$\\\[\ufeff]|--|/\*|(?i:\b(?:atomic|trigger|copy)\b)|(?:^|;)\s*\.")
+_MARKS = re.compile(r"[();]")
+_SPACE = {"postgresql": " \t\n\r\f\v", "sqlite": " \t\n\r\f"}
+
 # Compiled where they are first needed: most scripts hold neither.
 _REPEATABLE = r"--[ \t]*bascule:[ \t]*repeatable[ \t]*$"
 _REST_OF_COPY_LINE = r"[ \t\r\f\v]*(?:--[^\n]*)?(?:\n|\Z)"
@@ -22,12 +28,33 @@ def split(text: str, dialect: Dialect, first_line: int = 1) -> tuple[Statement, 
     trigger bodies (SQLite), or where the text ends. Raises SqlSyntaxProblem, with the line of the file, for what is
     never closed and for commands of psql or the sqlite3 shell, which no server understands.
     """
+    if _NOT_PLAIN.search(text) is None:
+        return _plain(text, dialect, first_line)
     try:
         return _split(text, dialect, first_line)
     except SqlSyntaxProblem as problem:
         raise SqlSyntaxProblem(
             problem.message, offset=problem.offset, line=line_at(text, problem.offset, first_line)
         ) from None
+
+
+def _plain(text: str, dialect: Dialect, first_line: int) -> tuple[Statement, ...]:
+    """The same for a text that holds nothing in which a semicolon could be hidden, but parentheses."""
+    space = _SPACE[dialect]
+    found: list[Statement] = []
+    at = line = counted = parentheses = 0
+    for mark in (*_MARKS.finditer(text), None):
+        if mark is not None and mark[0] != ";":
+            parentheses = _depth(parentheses, mark[0], dialect)
+        elif mark is None or not parentheses:
+            end = len(text) if mark is None else mark.start()
+            if words := text[at:end].strip(space):
+                start = text.index(words, at)
+                line += text.count("\n", counted, start)
+                counted = start
+                found.append(Statement(text=words, index=len(found), line=first_line + line, offset=start))
+            at = end + 1
+    return tuple(found)
 
 
 def _split(text: str, dialect: Dialect, first_line: int) -> tuple[Statement, ...]:

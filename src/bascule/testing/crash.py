@@ -218,14 +218,13 @@ class CrashingTarget:
         return CrashingLease(answer, self._boundaries)
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
     ) -> Performed:
         call = f"perform {_words(job)}"
 
-        def sent() -> None:
+        def sent() -> Job | None:
             self._boundaries.reach("sent", call)
-            if meanwhile is not None:
-                meanwhile()
+            return meanwhile() if meanwhile is not None else None
 
         self._boundaries.reach("before", call)
         performed = self._target.perform(job, lease=_own(lease), watch=watch, meanwhile=sent)

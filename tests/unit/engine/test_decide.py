@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bascule.domain.migration import Migration, MigrationRef, Script
-from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.plan import PlannedMigration, Reading, Step
 from bascule.domain.statement import Effect, Insight, Statement, Touch
 from bascule.engine.commands import (
     Ask,
@@ -55,8 +55,7 @@ def plan(*steps: Step, transactional: bool = False, direction: str = "up") -> Pl
         direction=direction,  # type: ignore[arg-type]
         steps=steps,
         transactional=transactional,
-        touch=Touch(),
-        semantic_hash="",
+        reading=lambda: Reading(touch=Touch(), semantic_hash=""),
         parser="",
     )
 
@@ -103,6 +102,43 @@ def test_after_the_server_said_done_the_catalog_is_still_asked() -> None:
     assert decide(plan(step), ended) == Look(step=step)
     assert decide(plan(step), ended.with_step(0, seen="complete")) == MarkDone(step=step, last=True, recognised=False)
     assert decide(plan(step), ended.with_step(0, seen="broken")) == Repair(step=step)
+
+
+def test_an_end_known_from_the_journal_alone_is_believed_only_while_the_effect_is_there() -> None:
+    """The journal may be kept elsewhere, and the database be one restored from before it."""
+    step = bare(0)
+    recalled = begun().with_step(0, before="absent", outcome="ended", recalled=True, digest="d0")
+    assert decide(plan(step), recalled) == Look(step=step)
+    assert decide(plan(step), recalled.with_step(0, seen="absent")) == Send(step=step)
+    assert decide(plan(step), recalled.with_step(0, seen="complete")) == MarkDone(
+        step=step, last=True, recognised=False
+    )
+    vacuum = bare(0, Effect(action="harmless"))
+    assert decide(plan(vacuum), recalled.with_step(0, seen="absent")) == MarkDone(
+        step=vacuum, last=True, recognised=False
+    )
+
+
+@pytest.mark.parametrize("outcome", ["sent", "ended"])
+def test_what_is_known_of_a_statement_is_not_taken_for_another_that_stands_in_its_place_now(outcome: str) -> None:
+    step = bare(0)
+    command = decide(plan(step), begun().with_step(0, before="absent", outcome=outcome, digest="of another text"))
+    assert isinstance(command, Ask)
+    assert command.code == "edited_half_done"
+
+
+def test_what_mending_has_finished_is_not_sent_again() -> None:
+    """A partition whose detaching was cut short is detached by finishing that."""
+    step = bare(0, Effect(action="detach_partition", name="part", table="whole", concurrently=True))
+    mended = begun().with_step(0, before="absent", seen="complete", repairs=1)
+    assert decide(plan(step), mended) == MarkDone(step=step, last=True, recognised=True)
+    assert decide(plan(step), mended.with_step(0, outcome="refused")) == MarkDone(step=step, last=True, recognised=True)
+
+
+def test_an_index_rebuilt_from_whole_to_whole_is_rebuilt_again_after_clearing_away() -> None:
+    step = bare(0, Effect(action="reindex", name="i", concurrently=True))
+    cleared = begun().with_step(0, before="complete", seen="complete", repairs=1)
+    assert decide(plan(step), cleared) == Send(step=step)
 
 
 def test_an_effect_that_is_there_after_a_crash_is_recognised_not_repeated() -> None:

@@ -54,6 +54,43 @@ def test_boundaries_are_those_of_postgresqls_own_grammar(picked: list[str]) -> N
     assert [one(statement).text for statement in theirs] == texts(script)
 
 
+PLAIN_PIECES = [
+    "create",
+    "t",
+    "x1",
+    "1.5",
+    ".",
+    "(",
+    ")",
+    ";",
+    " ",
+    "\n",
+    "\t",
+    "\v",
+    "=",
+    ":",
+    "@a",
+    "é",
+    "-",
+    "/",
+    "*",
+]
+
+
+@given(pieces=st.lists(st.sampled_from(PLAIN_PIECES), max_size=20), dialect=st.sampled_from(("postgresql", "sqlite")))
+def test_a_text_without_quotes_and_comments_is_split_like_any_other(pieces: list[str], dialect: Dialect) -> None:
+    text = "".join(pieces)
+
+    def split_or_problem(script: str) -> object:
+        try:
+            return split(script, dialect, first_line=3)
+        except SqlSyntaxProblem as problem:
+            return problem.message, problem.line
+
+    # A comment behind it all changes nothing, but that the text is not a plain one any more.
+    assert split_or_problem(text) == split_or_problem(text + "\n-- end")
+
+
 TRIGGER_WORDS = ["create", "temp", "trigger", "begin", "end", "case", "x", ";", ";", "\n", "(", ")", "--;\n", "';'"]
 words_of_triggers = st.lists(st.sampled_from(TRIGGER_WORDS), max_size=14).map(" ".join)
 

@@ -64,6 +64,7 @@ class Performer:
             tail=session.tail,
             ascii_only=session.ascii_only,
         )
+        self._ready: tuple[Job, Message] | None = None
         self._process = looking.process_of(None if session.pooled else session.pid, tag)
 
     # A job
@@ -76,7 +77,7 @@ class Performer:
         keeper: Keeper,
         facts: bool,
         watch: Watch | None,
-        meanwhile: Callable[[], None] | None,
+        meanwhile: Callable[[], Job | None] | None,
     ) -> Performed:
         """One transaction, in one message where that is possible. `facts`: the job's facts ride in it. Raises
         `WorkFailed`.
@@ -86,12 +87,25 @@ class Performer:
             if meanwhile is not None:
                 meanwhile()
             return self._in_pieces(job, token, keeper, facts, watch)
-        traces = leaves_traces(job.statements)
-        message = whole(self.names, job, token, facts=facts, traces=traces and self.session.pooled)
-        results = self._run(message, job, keeper, watch, meanwhile)
-        if traces:
+        message = self._whole(job, token, facts)
+
+        def make_ready() -> None:
+            following = meanwhile() if meanwhile is not None else None
+            if following is not None and not needs_pieces(following):
+                self._ready = following, self._whole(following, token, facts)
+
+        results = self._run(message, job, keeper, watch, make_ready)
+        if leaves_traces(job.statements):
             self.session.traces_of = (job.migration, job.direction)
         return self._performed(message, job, results)
+
+    def _whole(self, job: Job, token: int, facts: bool) -> Message:
+        """The job as one message, which may have been made ready."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready[0] is job:
+            return ready[1]
+        traces = self.session.pooled and leaves_traces(job.statements)
+        return whole(self.names, job, token, facts=facts, traces=traces)
 
     def perform_with(
         self, job: Job, work: Callable[[Any], None], *, token: int, keeper: Keeper, facts: bool, watch: Watch | None

@@ -192,7 +192,7 @@ class PostgresTarget:
     # Work
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
     ) -> Performed:
         """One transaction, in one message. Raises `WorkFailed`."""
         own, inside = _ours(lease), self._elsewhere is None
@@ -233,11 +233,11 @@ class PostgresTarget:
 
     def observe(self, effect: Effect) -> Observation:
         """Look in the catalog for a bare statement's effect."""
-        return self._connections.read(lambda session: reconcile.observe(session.ask, effect), "look in the catalog")
+        return self._connections.read(lambda session: reconcile.observe(session, effect), "look in the catalog")
 
     def repair(self, effect: Effect, *, lease: Lease) -> str:
         """Remove a broken leftover. Raises `WorkFailed`, also where it must not be removed."""
-        repairs = self._connections.read(lambda session: reconcile.repairs(session.ask, effect), "look in the catalog")
+        repairs = self._connections.read(lambda session: reconcile.repairs(session, effect), "look in the catalog")
         for sql, _ in repairs:
             statement = Statement(text=sql, index=0, line=0, offset=0)
             self.perform_bare(statement, lease=lease, run_id="repair")

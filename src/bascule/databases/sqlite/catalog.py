@@ -25,6 +25,7 @@ from bascule.domain.statement import Touch
 _SELECT = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL"
 _PARTS = {"index": "indexes", "trigger": "triggers"}
 _NOT_THE_USERS = ("sqlite_", "bascule_")
+_FEW = 3
 _MANY = 200
 """Names from which on it is quicker to read the whole catalog than to ask for each of them."""
 
@@ -60,6 +61,10 @@ def _named(connection: sqlite3.Connection, names: Collection[str]) -> list[_Row]
     """The objects of these names, and the indexes and triggers of tables of these names."""
     if len(names) > _MANY:
         return [row for row in _rows(connection, _SELECT) if row[1].lower() in names or row[2].lower() in names]
+    if len(names) <= _FEW:
+        # Comparing takes half the time of IN, which makes an index of its list first.
+        same = (f"tbl_name = ?{at} COLLATE NOCASE OR name = ?{at} COLLATE NOCASE" for at in range(1, len(names) + 1))
+        return _rows(connection, f"{_SELECT} AND ({' OR '.join(same)})", tuple(names))
     marks = ",".join("?" * len(names))
     query = f"{_SELECT} AND (tbl_name COLLATE NOCASE IN ({marks}) OR name COLLATE NOCASE IN ({marks}))"
     return _rows(connection, query, (*names, *names))

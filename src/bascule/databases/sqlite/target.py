@@ -190,7 +190,7 @@ class SqliteTarget:
     # Work
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
     ) -> Performed:
         if meanwhile is not None:
             # SQLite works in this very thread: "while it is busy" is before it holds anybody up.
