@@ -36,6 +36,31 @@ def test_the_whole_way_there_and_back(project: Project) -> None:
     assert project.run("status", "--check").code == 3
 
 
+def test_the_isolation_level_of_a_files_own_transaction_is_its_transactions(
+    project: Project, bascule_postgres_url: str
+) -> None:
+    kept = "create table levels as select current_setting('transaction_isolation') as level;"
+    project.write(TWO, f"begin isolation level repeatable read;\n{kept}\ncommit;", "drop table levels;")
+    again = "insert into levels select current_setting('transaction_isolation');"
+    several = f"begin;\n{again}\ncommit;\nbegin transaction isolation level serializable;\n{again}\ncommit;"
+    project.write("20240103000000_three", several, "delete from levels;")
+    project.well("up")
+    with psycopg.connect(bascule_postgres_url) as connection:
+        levels = connection.execute("select level from levels").fetchall()
+    assert [level for (level,) in levels] == ["repeatable read", "read committed", "serializable"]
+
+
+def test_what_cannot_be_recorded_or_would_be_misread_is_refused_before_anything_runs(project: Project) -> None:
+    project.write(TWO, "begin read only;\nselect 1;\ncommit;", "select 1;")
+    answer = project.run("up", "--json")
+    assert "two.sql:2: in a READ ONLY transaction" in answer.json["message"]
+    project.write(TWO, "select 1;\nset standard_conforming_strings = off;", "select 1;")
+    answer = project.run("up", "--json")
+    assert "two.sql:3: with standard_conforming_strings off" in answer.json["message"]
+    assert answer.json["error"]["state"] == "unchanged"
+    assert project.names() == set()
+
+
 def test_the_parts_of_an_address_work_like_the_address(tmp_path: Path, bascule_postgres_url: str) -> None:
     place = urlsplit(bascule_postgres_url)
     project = Project(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bascule.domain.plan import PlannedMigration, Step
+from bascule.planning.steps import cannot_be_told
 
 _PROTECTION = {
     "transaction": "one transaction, with the ledger row in it",
     "marked": "a transaction of its own, with a mark that it is done",
     "bare": "outside of any transaction; journaled before, looked for in the catalog after a crash",
+    "again": "outside of any transaction; journaled before, run again after a crash",
+    "asked": "outside of any transaction; journaled before, and after a crash only a person can say whether it ran",
     "python": "the author's function, in one transaction with the ledger row",
 }
 _STEPWISE_PYTHON = "the author's function, each statement of it a step of its own"
@@ -47,9 +50,19 @@ def _migration_lines(number: int, planned: PlannedMigration) -> list[str]:
     answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]
     answer += [f"   warning: {words}" for words in planned.warnings]
     for index, step in enumerate(planned.steps, start=1):
-        title = _STEPWISE_PYTHON if step.kind == "python" and not planned.transactional else _PROTECTION[step.kind]
+        title = _STEPWISE_PYTHON if step.kind == "python" and not planned.transactional else _PROTECTION[_kind(step)]
         answer += _step_lines(index, step, title, alone=len(planned.steps) == 1)
     return answer
+
+
+def _kind(step: Step) -> str:
+    """What a crash in the step would mean; that of a bare one depends on what its statement leaves in the catalog."""
+    if step.kind != "bare":
+        return step.kind
+    effect = step.insights[0].effect
+    if step.statements[0].repeatable or (effect is not None and effect.action == "harmless"):
+        return "again"
+    return "asked" if cannot_be_told(step.insights[0]) else "bare"
 
 
 def _step_lines(index: int, step: Step, title: str, *, alone: bool) -> list[str]:

@@ -51,6 +51,11 @@ class Touch:
     unseen: tuple[str, ...] = ()
     """Changes that no look at the schema can see, `everything` included, in words ("line 3: ALTER ROLE changes a role,
     which is outside of the schema")."""
+    runs: frozenset[ObjectName] = frozenset()
+    """Code that only its text tells of, and that parsing the script does not show: routines that are called by name,
+    and tables whose rows are changed, of which triggers may run."""
+    code: tuple[str, ...] = ()
+    """The script's own texts of that sort: DO blocks, and definitions of routines that it may call."""
 
     def __or__(self, other: Touch) -> Touch:
         return Touch(
@@ -58,6 +63,8 @@ class Touch:
             everything=self.everything or other.everything,
             reasons=tuple(dict.fromkeys(self.reasons + other.reasons)),
             unseen=tuple(dict.fromkeys(self.unseen + other.unseen)),
+            runs=self.runs | other.runs,
+            code=tuple(dict.fromkeys(self.code + other.code)),
         )
 
 
@@ -87,6 +94,8 @@ class Effect:
     concurrently: bool = False
     if_exists: bool = False
     """The statement carries IF EXISTS / IF NOT EXISTS."""
+    settings: tuple[str, ...] = ()
+    """Settings of the session that the script made before it: a search path tells which object a name means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

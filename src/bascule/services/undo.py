@@ -88,9 +88,26 @@ def _look(
         return "unverified", words
     nothing = planned.migration.down is None or planned.migration.down.empty
     reached = verdict(differences)
-    if planned.touch.unseen and reached != "lossy" and not (nothing and reached != "exact"):
-        return "unverified", (*words, *planned.touch.unseen)
+    if reached != "lossy" and not (nothing and reached != "exact"):
+        unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after))
+        if unseen:
+            return "unverified", (*words, *unseen)
     return ("none" if nothing and reached != "exact" else reached), words
+
+
+def _hidden(context: Context, touch: Touch, before: Snapshot, after: Snapshot) -> tuple[str, ...]:
+    """What code that the migration runs may have changed unseen. Asks the database only where there is such code."""
+    if not touch.runs and not touch.code:
+        return ()
+    from bascule.rollback.hidden import have_triggers, hidden, tables_written
+
+    looked = tables_written(touch)
+    tables = context.target.snapshot(looked) if looked.objects else Snapshot(objects={}, whole=False)
+    looks = [before, after]
+    if have_triggers(tables) and not after.whole:
+        # Their functions may call others, anywhere.
+        looks.append(context.target.snapshot(Touch(everything=True)))
+    return hidden(touch, looks, tables, whole=before.whole and after.whole)
 
 
 def _remember(

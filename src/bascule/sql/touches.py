@@ -18,6 +18,8 @@ def script_touch(insights: Iterable[Insight], *, back: bool = False) -> Touch:
     reasons: dict[str, None] = {}
     unseen: dict[str, None] = {}
     schemas: dict[str, None] = {}
+    runs: set[ObjectName] = set()
+    code: dict[str, None] = {}
     everything = False
     for insight in insights:
         touch = insight.touch_back if back and insight.touch_back is not None else insight.touch
@@ -25,8 +27,17 @@ def script_touch(insights: Iterable[Insight], *, back: bool = False) -> Touch:
         everything = everything or touch.everything
         reasons.update(dict.fromkeys(touch.reasons))
         unseen.update(dict.fromkeys(touch.unseen))
+        runs.update(_placed(touch.runs, schemas))
+        code.update(dict.fromkeys(touch.code))
         schemas.update(dict.fromkeys(insight.search_path or ()))
-    return Touch(objects=frozenset(objects), everything=everything, reasons=tuple(reasons), unseen=tuple(unseen))
+    return Touch(
+        objects=frozenset(objects),
+        everything=everything,
+        reasons=tuple(reasons),
+        unseen=tuple(unseen),
+        runs=frozenset(runs),
+        code=tuple(code),
+    )
 
 
 _IN_SCHEMAS = frozenset(("relation", "routine", "type"))

@@ -7,13 +7,14 @@ warning, and what follows it could not be taken back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, NoReturn
 
 from bascule.domain.statement import Dialect, Insight, Statement
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.lexer import fold, significant
-from bascule.sql.sqlite.attachments import refuse_attachments
+from bascule.sql.refused import refuse_statements
 
 Pair = tuple[Statement, Insight]
 
@@ -28,7 +29,8 @@ class Block:
     """The author put them between BEGIN and COMMIT. Where `shape` is ``several``, a block that is not explicit holds
     one statement, which the author left to its own transaction."""
     modes: str = ""
-    """What the author wrote behind BEGIN: ``ISOLATION LEVEL SERIALIZABLE``, ``READ ONLY``, SQLite's ``IMMEDIATE``."""
+    """What the author wrote behind BEGIN and is not used: SQLite's ``IMMEDIATE``. (PostgreSQL's isolation level has
+    become the first of the statements, SET TRANSACTION, which is what it means.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,11 @@ def own_transactions(
 
     Raises SqlSyntaxProblem, with the line, for what would end or leave a transaction that is not the author's to end:
     ROLLBACK, COMMIT without BEGIN, BEGIN without COMMIT, COMMIT AND CHAIN, PREPARE TRANSACTION, a savepoint that is not
-    there; for a statement between BEGIN and COMMIT that the server refuses there; and for SQLite's ATTACH and DETACH.
+    there; for a statement between BEGIN and COMMIT that the server refuses there; for a BEGIN that is READ ONLY; and
+    for what no migration may hold (`refused`).
     """
     pairs = list(zip(statements, insights, strict=True))
-    if dialect == "sqlite":
-        refuse_attachments(pairs)
+    refuse_statements(statements, dialect)
     if all(insight.control is None or insight.control == "savepoint" for _, insight in pairs):
         _check_savepoints(pairs, dialect)
         return OwnTransactions(shape="none", blocks=(_block(pairs, explicit=False),))
@@ -61,6 +63,10 @@ def own_transactions(
     rest = [insight for block in blocks if not block.explicit for insight in block.insights]
     if len(explicit) == 1 and all(insight.session and insight.transactional for insight in rest):
         whole = [pair for block in blocks for pair in zip(block.statements, block.insights, strict=True)]
+        # A level that stands behind settings is moved before them: it must come before anything else.
+        first = next(iter(explicit[0].statements), None)
+        if first is not None and first.text.upper().startswith(_LEVEL):
+            whole.sort(key=lambda pair: pair[0] is not first)
         return OwnTransactions(shape="whole", blocks=(_block(whole, explicit=True, modes=explicit[0].modes),))
     return OwnTransactions(shape="several", blocks=blocks)
 
@@ -84,7 +90,11 @@ def _blocks(pairs: Sequence[Pair], dialect: Dialect) -> Iterator[Block]:
         elif insight.control in ("commit", "rollback"):
             opened = _opened(begin, statement, insight, dialect)
             _check_savepoints(inside, dialect)
-            yield _block(inside, explicit=True, modes=_modes(opened, dialect))
+            if dialect == "sqlite":
+                yield _block(inside, explicit=True, modes=_modes(opened, dialect))
+            else:
+                level = _isolation(opened) if inside else None
+                yield _block(inside if level is None else [level, *inside], explicit=True)
             begin, inside = None, []
         elif begin is None:
             _refuse_lone_savepoint(statement, insight)
@@ -143,6 +153,28 @@ def _check_savepoints(pairs: Sequence[Pair], dialect: Dialect) -> None:
             open_savepoints.pop()
         if words[0] == "release":
             open_savepoints.pop()
+
+
+_LEVEL = "SET TRANSACTION ISOLATION LEVEL "
+_LEVELS = (("serializable",), ("repeatable", "read"), ("read", "committed"), ("read", "uncommitted"))
+
+
+def _isolation(begin: Statement) -> Pair | None:
+    """The isolation level that a BEGIN of PostgreSQL asks for, as the statement that sets it; None where it asks for
+    none. READ WRITE is what every migration is, and DEFERRABLE means nothing without READ ONLY, which is refused.
+    """
+    words = _modes(begin, "postgresql").lower().replace(",", " ").split()
+    pairs = list(pairwise(words))
+    if ("read", "only") in pairs:
+        _refuse(begin, "in a READ ONLY transaction the migration could not be recorded: take READ ONLY out")
+    if ("isolation", "level") not in pairs:
+        return None
+    rest = words[len(words) - 1 - words[::-1].index("level") + 1 :]
+    level = next((each for each in _LEVELS if tuple(rest[: len(each)]) == each), None)
+    if level is None:
+        _refuse(begin, f"{' '.join(words).upper()} is no mode of a transaction that is known here")
+    text = f"{_LEVEL}{' '.join(level).upper()}"
+    return replace(begin, text=text, copy_data=None), Insight(kind="SET", transactional=True)
 
 
 def _modes(begin: Statement, dialect: Dialect) -> str:

@@ -149,6 +149,30 @@ def test_an_index_is_looked_for_in_the_schema_of_its_table(table: str) -> None:
         assert seen(target, Effect(action="create_index", table="t")) == "undecidable"
 
 
+def test_names_are_looked_for_under_the_settings_that_the_script_made(table: str) -> None:
+    rows(
+        table,
+        "CREATE SCHEMA app; CREATE TABLE app.p (i int) PARTITION BY RANGE (i); "
+        "CREATE TABLE app.p1 PARTITION OF app.p FOR VALUES FROM (0) TO (10); CREATE INDEX px ON app.p1 (i)",
+    )
+    settings = ("PREPARE one AS SELECT 1", "-- where it is\nSET search_path TO app -- there")
+    drop = Effect(action="drop_index", name="px", settings=settings)
+    detach = Effect(action="detach_partition", name="p1", table="p", settings=settings)
+    with leased(table) as (target, lease):
+        before = target.query("SHOW search_path")
+        assert (seen(target, drop), seen(target, detach)) == ("absent", "absent")
+        with old_transaction(table, "SELECT * FROM app.p"), psycopg.connect(table, autocommit=True) as other:
+            other.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("ALTER TABLE app.p DETACH PARTITION app.p1 CONCURRENTLY")
+        assert seen(target, detach) == "broken"
+        assert "finished the detaching" in target.repair(detach, lease=lease)
+        assert seen(target, detach) == "complete"
+        rows(table, "DROP INDEX app.px")
+        assert seen(target, drop) == "complete"
+        assert target.query("SHOW search_path") == before
+
+
 def test_an_invalid_index_is_dropped_and_can_be_built_again(table: str) -> None:
     with leased(table) as (target, lease):
         make_invalid_index(table)

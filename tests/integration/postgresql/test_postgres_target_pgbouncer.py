@@ -12,6 +12,7 @@ import pytest
 
 from bascule.domain.history import Holder
 from bascule.domain.statement import Effect
+from bascule.errors import Refused
 from bascule.ports.database import Limits, WorkFailed
 from bascule.testing import PgBouncer, PostgresServer
 from tests.integration.postgresql.target_builders import (
@@ -48,6 +49,17 @@ def test_a_pooler_is_noticed(pooled: str, bascule_postgres_url: str) -> None:
     with opened(pooled) as behind, opened(bascule_postgres_url) as direct:
         assert behind.describe().pooled
         assert not direct.describe().pooled
+
+
+def test_a_pooler_before_a_database_that_reads_strings_the_old_way_is_refused(
+    bascule_postgres_server: PostgresServer, bascule_postgres_url: str
+) -> None:
+    database = urlsplit(bascule_postgres_url).path.removeprefix("/")
+    rows(bascule_postgres_url, f'ALTER DATABASE "{database}" SET standard_conforming_strings = off')
+    with PgBouncer(bascule_postgres_server, pool_size=1) as pooler, opened(pooler.url(database)) as target:
+        with pytest.raises(Refused, match="standard_conforming_strings is off") as caught:
+            target.prepare()
+        assert (caught.value.code, caught.value.state) == ("old_strings", "unchanged")
 
 
 def test_a_job_and_its_bookkeeping_work_as_ever(pooled: str) -> None:
@@ -126,6 +138,14 @@ def test_a_statement_outside_a_transaction_is_bounded_by_our_own_clock(pooled: s
         assert target.observe(effect).state == "complete"
         with pytest.raises(WorkFailed, match="behind a pooler"):
             target.perform_bare(build, settings=("SET search_path TO x",), lease=lease, run_id="r")
+
+
+def test_names_are_looked_for_on_the_search_path_that_is_set(pooled: str, bascule_postgres_url: str) -> None:
+    rows(bascule_postgres_url, "CREATE SCHEMA app; CREATE TYPE app.mood AS ENUM ('ok')")
+    there = Effect(action="add_enum_value", name="mood", value="ok")
+    missing = Effect(action="add_enum_value", name="mood", value="bad")
+    with opened(pooled, search_path="app") as target:
+        assert (target.observe(there).state, target.observe(missing).state) == ("complete", "absent")
 
 
 def test_a_way_past_the_pooler_is_used_for_what_needs_one(pooled: str, bascule_postgres_url: str) -> None:

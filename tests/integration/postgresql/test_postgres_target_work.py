@@ -151,6 +151,40 @@ def test_a_script_may_leave_as_a_role_without_rights(bascule_postgres_url: str) 
         rows(bascule_postgres_url, f"DROP ROLE {role}")
 
 
+@pytest.mark.parametrize("taken", ["SET ROLE {role}", "SET SESSION AUTHORIZATION {role}"])
+@pytest.mark.parametrize("back", ["RESET ALL", "RESET ROLE", "RESET SESSION AUTHORIZATION", "RESET ALL; "])
+def test_a_role_without_rights_may_reset_what_it_likes(bascule_postgres_url: str, taken: str, back: str) -> None:
+    role = f"weak_{os.getpid()}"
+    rows(bascule_postgres_url, f"CREATE ROLE {role}")
+    taken = taken.format(role=role)
+    try:
+        with leased(bascule_postgres_url, limits=Limits(lock_timeout=0.07)) as (target, lease):
+            show = "SELECT 1 / (current_setting('lock_timeout') = '70ms')::int"
+            target.perform(job(taken, back, "SELECT 1", "RESET ALL", show, name="plain"), lease=lease)
+            target.perform(job(show, settings=(taken, "RESET ALL"), before=touch("t"), name="replayed"), lease=lease)
+            assert names_of(target) == ["plain", "replayed"]
+            assert target.query("SELECT current_user = session_user") == [(True,)]
+            with pytest.raises(WorkFailed, match="nowhere") as failure:
+                target.perform(job(taken, back, "SELECT * FROM nowhere", name="wrong"), lease=lease)
+            assert (failure.value.statement, failure.value.position) == (2, 14)
+    finally:
+        rows(bascule_postgres_url, f"DROP ROLE {role}")
+
+
+def test_strings_are_read_as_scripts_are_split_whatever_the_default(bascule_postgres_url: str) -> None:
+    rows(
+        bascule_postgres_url,
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET standard_conforming_strings = off', current_database()); "
+        "END $$",
+    )
+    shows = "SELECT 1 / ('a\\' = chr(97) || chr(92))::int"
+    with leased(bascule_postgres_url) as (target, lease):
+        target.perform(job(shows, "RESET ALL", shows, "RESET standard_conforming_strings", shows), lease=lease)
+        target.perform(job(shows, settings=("RESET ALL",), name="replayed"), lease=lease)
+        target.perform(job(shows, name="after"), lease=lease)
+        assert names_of(target) == ["m", "replayed", "after"]
+
+
 def test_settings_made_earlier_in_the_script_hold_for_a_step(bascule_postgres_url: str) -> None:
     with leased(bascule_postgres_url) as (target, lease):
         target.perform(job("CREATE SCHEMA app"), lease=lease)

@@ -51,6 +51,13 @@ def test_each_statement_is_a_step_in_order(run: Run, connection: sqlite3.Connect
     assert not any(step.text != step.text.strip() for step in engine.sent)
 
 
+def test_another_file_cannot_be_attached(run: Run, connection: sqlite3.Connection) -> None:
+    with pytest.raises(MigrationFailed, match="works on one database file") as caught:
+        run(up("op.execute('CREATE TABLE t (a)')\nop.execute(\"ATTACH 'y.db' AS y\")"))
+    assert (caught.value.code, caught.value.state) == ("refused_statement", "changed")
+    assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("t",)]
+
+
 def test_a_run_that_died_anywhere_is_finished_by_the_next_and_does_nothing_twice(
     run: Run, connection: sqlite3.Connection
 ) -> None:

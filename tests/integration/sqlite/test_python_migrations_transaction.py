@@ -124,6 +124,14 @@ ENDINGS = {
 }
 
 
+@pytest.mark.parametrize("sql", ["ATTACH 'y.db' AS y", "SELECT 1; -- so\n detach y"])
+def test_another_file_cannot_be_attached(connection: sqlite3.Connection, sql: str) -> None:
+    with pytest.raises(MigrationFailed, match="works on one database file") as caught:
+        run(connection, up(f"op.execute({sql!r})"))
+    assert (caught.value.code, caught.value.state) == ("refused_statement", "unchanged")
+    connection.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_author_cannot_end_the_transaction(connection: sqlite3.Connection, ending: str) -> None:
     connection.execute("CREATE TABLE t (a INTEGER)")

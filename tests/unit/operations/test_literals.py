@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import struct
 from contextlib import closing
 from decimal import Decimal
 from enum import IntEnum, StrEnum
@@ -33,6 +34,30 @@ def test_sqlite_reads_back_what_was_written(value: object) -> None:
         found = connection.execute(f"SELECT {literal(value, 'sqlite')}").fetchone()[0]
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        6.0653895435671916e-297,
+        5e-324,
+        2.2250738585072014e-308,
+        1.7976931348623157e308,
+        0.1 + 0.2,
+        1e300,
+        2.0**60,
+        960691.443136463,
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_double_that_sqlite_would_read_one_unit_off_is_written_as_powers_of_two(value: float, sign: int) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        found = connection.execute(f"SELECT {literal(sign * value, 'sqlite')}").fetchone()[0]
+    assert struct.pack("d", found) == struct.pack("d", sign * value)
+
+
+def test_an_everyday_number_stays_as_a_person_writes_it() -> None:
+    assert [literal(value, "sqlite") for value in (0.1, 12.5, 1e-6)] == ["0.1", "12.5", "1e-06"]
 
 
 @pytest.mark.parametrize("dialect", BOTH)

@@ -70,20 +70,77 @@ def test_foreign_keys_of_sqlite_are_switched_outside_of_the_pair() -> None:
     ]
 
 
+def test_a_mode_that_sqlite_alone_knows_is_kept() -> None:
+    assert grouped("begin immediate transaction; select 1; commit", "sqlite").blocks[0].modes == "immediate"
+
+
 @pytest.mark.parametrize(
-    ("begin", "dialect", "modes"),
+    ("begin", "level"),
     [
-        ("begin", "postgresql", ""),
-        (
-            "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
-            "postgresql",
-            "ISOLATION LEVEL SERIALIZABLE , READ ONLY",
-        ),
-        ("begin immediate transaction", "sqlite", "immediate"),
+        ("START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE", "SERIALIZABLE"),
+        ("begin isolation level repeatable read", "REPEATABLE READ"),
+        ("begin work not deferrable isolation level read committed", "READ COMMITTED"),
     ],
 )
-def test_modes_of_begin_are_kept(begin: str, dialect: Dialect, modes: str) -> None:
-    assert grouped(f"{begin}; select 1; commit", dialect).blocks[0].modes == modes
+def test_an_isolation_level_becomes_the_first_statement_of_its_transaction(begin: str, level: str) -> None:
+    setting = f"SET TRANSACTION ISOLATION LEVEL {level}"
+    assert told(f"{begin}; select 1; commit") == [(True, [setting, "select 1"])]
+    assert told(f"set work_mem = 1; {begin}; select 1; commit") == [(True, [setting, "set work_mem = 1", "select 1"])]
+    assert told(f"vacuum; {begin}; select 1; commit")[1] == (True, [setting, "select 1"])
+
+
+@pytest.mark.parametrize("mode", ["READ WRITE", "DEFERRABLE", "NOT DEFERRABLE"])
+def test_a_mode_that_every_migration_has_adds_nothing(mode: str) -> None:
+    assert told(f"begin {mode}; select 1; commit") == [(True, ["select 1"])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1;\nbegin isolation level serializable, read only;\nselect 1;\ncommit",
+        "select 1;\nset transaction read only",
+        "select 1;\nset session characteristics as transaction read only",
+    ],
+)
+def test_a_transaction_that_could_not_hold_its_own_record_is_refused(text: str) -> None:
+    with pytest.raises(SqlSyntaxProblem, match=r"^line 2: in a READ ONLY transaction"):
+        grouped(text)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "SET standard_conforming_strings = off",
+        "set local Standard_Conforming_Strings to 'off'",
+        'SET SESSION "standard_conforming_strings" TO false',
+        "ALTER DATABASE d SET standard_conforming_strings = off",
+        "ALTER ROLE r IN DATABASE d SET standard_conforming_strings TO 'off'",
+        "ALTER SYSTEM SET standard_conforming_strings = off",
+        "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false)",
+        "SELECT set_config('standard_conforming_strings', lower('OFF'), false)",
+    ],
+)
+def test_a_setting_that_would_move_the_ends_of_statements_is_refused_with_its_line(setting: str) -> None:
+    with pytest.raises(SqlSyntaxProblem, match=r"^line 2: with standard_conforming_strings off"):
+        grouped(f"select 1;\n{setting};\nselect 2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET standard_conforming_strings = on",
+        "SET standard_conforming_strings TO DEFAULT",
+        "RESET standard_conforming_strings",
+        "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', false)",
+        "SELECT current_setting('standard_conforming_strings'), 'set_config'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET standard_conforming_strings = off AS 'SELECT 1'",
+        "ALTER FUNCTION f() SET standard_conforming_strings = off",
+        "SET transaction_read_only = off",
+        "UPDATE t SET standard_conforming_strings = 'off'",
+    ],
+)
+def test_settings_that_change_nothing_for_the_script_are_let_through(text: str) -> None:
+    assert grouped(text).shape == "none"
 
 
 @pytest.mark.parametrize(

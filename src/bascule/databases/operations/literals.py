@@ -49,12 +49,50 @@ def _integer(value: int, dialect: Dialect) -> str:
 
 def _float(value: float, dialect: Dialect) -> str:
     if math.isfinite(value):
-        return _signed(float.__repr__(value))
+        digits = float.__repr__(value)
+        return _signed(digits) if dialect == "postgresql" or _read_well(digits) else _exactly(value)
     if dialect == "postgresql":
         return f"'{'NaN' if math.isnan(value) else 'Infinity' if value > 0 else '-Infinity'}'::float8"
     if math.isnan(value):
         raise ValueError("SQLite has no NaN")
     return "9e999" if value > 0 else "(-9e999)"
+
+
+_LARGEST_POWER = 22
+"""The largest power of ten that a double holds exactly."""
+_MARGIN = 2**60
+"""Releases of SQLite that reckon in 80 bits round twice: off by less than one part in so many before the last time."""
+_STEP = 62
+"""The largest power of two that is an integer of SQLite."""
+
+
+def _read_well(digits: str) -> bool:
+    """Whether every release of SQLite reads these digits as the double that is nearest to them: an exact integer times
+    or divided by an exact power of ten, not too near to the middle between two doubles. Others may be read one unit off
+    in the last place.
+    """
+    _, figures, exponent = Decimal(digits).normalize().as_tuple()
+    integer = int("".join(map(str, figures)))
+    if not isinstance(exponent, int) or abs(exponent) > _LARGEST_POWER or integer >= 2**53:
+        return False
+    from fractions import Fraction
+
+    read = abs(float(digits))
+    exact = abs(Fraction(digits))
+    borders = [(Fraction(read) + Fraction(math.nextafter(read, to))) / 2 for to in (math.inf, -math.inf)]
+    return all(abs(exact - border) * _MARGIN > exact for border in borders) or not exact
+
+
+def _exactly(value: float) -> str:
+    """The double as its integer mantissa times powers of two, each step of which is exact."""
+    fraction, exponent = math.frexp(value)
+    mantissa, exponent = int(fraction * 2**53), exponent - 53
+    while mantissa % 2 == 0:
+        mantissa, exponent = mantissa // 2, exponent + 1
+    sign = "*" if exponent > 0 else "/"
+    steps, rest = divmod(abs(exponent), _STEP)
+    factors = [2**_STEP] * steps + ([2**rest] if rest else [])
+    return f"({mantissa}*1.0{''.join(f'{sign}{factor}' for factor in factors)})"
 
 
 def _decimal(value: Decimal, dialect: Dialect) -> str:

@@ -61,3 +61,13 @@ def no_transaction(word: str, state: State) -> MigrationFailed:
         state=state,
         hint="Take it out, or take out transactional = False so that everything happens in one transaction.",
     )
+
+
+def not_in_a_migration(reason: str, state: State | None = None) -> MigrationFailed:
+    """The function sends what no migration may hold; nothing of it was sent."""
+    return MigrationFailed(
+        f"The migration tried to run a statement that is refused: {reason}.",
+        code="refused_statement",
+        hint="Take it out of the file.",
+        state=state,
+    )

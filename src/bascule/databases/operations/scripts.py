@@ -6,6 +6,7 @@ from bascule.databases.operations import refusals
 from bascule.databases.operations.control import ends_transaction, ignored_inside_transaction
 from bascule.domain.statement import Dialect, Statement
 from bascule.sql.errors import SqlSyntaxProblem
+from bascule.sql.refused import refusal
 from bascule.sql.split import split
 
 
@@ -21,7 +22,9 @@ def statements_in(sql: str, dialect: Dialect) -> tuple[Statement, ...]:
 
 
 def check_inside_transaction(sql: str, dialect: Dialect) -> None:
-    """Raise MigrationFailed for a statement that would end the transaction, or silently do nothing inside one."""
+    """Raise MigrationFailed for a statement that would end the transaction, or silently do nothing inside one, and for
+    one that no migration may hold.
+    """
     try:
         pieces = [statement.text for statement in split(sql, dialect)]
     except SqlSyntaxProblem:
@@ -32,3 +35,5 @@ def check_inside_transaction(sql: str, dialect: Dialect) -> None:
             raise refusals.ending_refused(word)
         if (pragma := ignored_inside_transaction(piece, dialect)) is not None:
             raise refusals.pragma_ignored(pragma)
+        if (reason := refusal(piece, dialect)) is not None:
+            raise refusals.not_in_a_migration(reason)

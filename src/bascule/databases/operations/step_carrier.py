@@ -20,6 +20,7 @@ from bascule.databases.operations.scripts import statements_in
 from bascule.databases.operations.stepping import SteppingConnection
 from bascule.domain.statement import Dialect, Statement
 from bascule.errors import MigrationFailed, State
+from bascule.sql.refused import refusal
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -153,6 +154,8 @@ class StepCarrier:
         word = transaction_command(sql, self.dialect)
         if word is not None:
             raise refusals.no_transaction(word, self.state())
+        if (reason := refusal(sql, self.dialect)) is not None:
+            raise refusals.not_in_a_migration(reason, self.state())
 
     def _refuse_rollback(self) -> None:
         raise refusals.no_transaction("ROLLBACK", self.state())

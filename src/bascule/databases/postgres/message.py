@@ -45,7 +45,11 @@ _LASTING = re.compile(
 _DEFINES = re.compile(r"(?:create|alter|drop|comment|grant|revoke|truncate|lock)\s+(?!extension\b)", re.IGNORECASE)
 _RUNS = re.compile(r"\b(?:select|execute|set_config|values|with)\b", re.IGNORECASE)
 _TRANSACTION_MODES = re.compile(r"set\s+(?:local\s+)?transaction\b", re.IGNORECASE)
-_RESETS_ALL = re.compile(r"\breset\s+all\b", re.IGNORECASE)
+# The second brings back what the role or the database has for it, under which our splitting would be wrong.
+_RESETS_ALL = re.compile(
+    r"\breset\s+(?:all|standard_conforming_strings)\b|\bstandard_conforming_strings\s*(?:=|\bto\b)\s*default\b",
+    re.IGNORECASE,
+)
 # How the server cuts a message into statements is decided by the settings at its start, so a script that changes
 # these two goes statement by statement. pg_dump writes them with the values they have anyway.
 _CHANGES_LEXER = re.compile(
@@ -107,7 +111,7 @@ class Message:
 class Names:
     """What a target puts into every message: its functions, limits, and what puts the session back in order."""
 
-    __slots__ = ("_ascii_only", "_enter", "_keep", "_leave", "_limits", "_path", "tag", "tail")
+    __slots__ = ("_ascii_only", "_enter", "_keep", "_leave", "_limits", "_limits_alone", "_path", "tag", "tail")
 
     def __init__(
         self,
@@ -128,6 +132,7 @@ class Names:
         self.tail = tail
         self._enter = f"SELECT {schema}.enter("
         self._limits = "".join("," + literal(limit) for limit in limits)
+        self._limits_alone = _limits_alone(limits)
         self._path = search_path and f"SELECT pg_catalog.set_config('search_path',{literal(search_path)},true);"
         self._keep = f"SELECT {schema}.keep("
         self._leave = f"SELECT {schema}.leave("
@@ -137,7 +142,14 @@ class Names:
         return f"/* bascule {self.tag} run {run_id.replace('*/', '* /').replace('/*', '/ *')} */ "
 
     def again(self, message: Message, token: int) -> None:
-        """Fence and limits once more, after a script has put all settings back."""
+        """Limits and search path once more, after a script has put all settings back. Calls nothing of Bascule's own,
+        to which the role that the script has taken need have no right: the fence of the start still holds.
+        """
+        message.own(self._limits_alone, OURS)
+        if self._path:
+            message.own(self._path, OURS)
+
+    def _enter_it(self, message: Message, token: int) -> None:
         message.own(f"{self._enter}{token}{self._limits});", OURS)
         if self._path:
             message.own(self._path, OURS)
@@ -149,9 +161,21 @@ class Names:
         message.own("BEGIN;", OURS)
         for statement in first:
             message.add(statement.text, _index_of(job, statement))
-        self.again(message, token)
+        self._enter_it(message, token)
+        # The look belongs behind the settings, for the search path, but a role that they set need not have a right to
+        # it. (It lists the names for every path that the script sets.)
+        early = any(map(_ROLES.search, job.settings))
+        if early:
+            self._look(message, job)
         for setting in job.settings:
             message.own(setting + "\n;", OURS)
+        if any(map(_RESETS_ALL.search, job.settings)):
+            self.again(message, token)
+        if not early:
+            self._look(message, job)
+
+    def _look(self, message: Message, job: Job) -> None:
+        """The look of before, if the job asks for one."""
         if job.before is not None:
             from bascule.databases.postgres.catalog import touch_json
 
@@ -173,6 +197,20 @@ class Names:
         if traces:
             tail += CLEAR_TRACES
         message.own("".join(tail), *(TAIL,) * len(tail))
+
+
+def _limits_alone(limits: Sequence[str | None]) -> str:
+    """What the function `enter` sets, as a statement that any role may send. `limits`: as `enter` takes them."""
+    names = (
+        "lock_timeout",
+        "statement_timeout",
+        "idle_in_transaction_session_timeout",
+        "client_connection_check_interval",
+    )
+    pairs = [*zip(names, limits, strict=True), ("standard_conforming_strings", "on")]
+    made = [f"pg_catalog.set_config('{name}',{literal(value)},true)" for name, value in pairs if value is not None]
+    made.append("pg_catalog.set_config('bascule.transaction',pg_catalog.pg_current_xact_id()::text,true)")
+    return f"SELECT {','.join(made)};"
 
 
 def whole(names: Names, job: Job, token: int, *, facts: bool, traces: bool) -> Message:

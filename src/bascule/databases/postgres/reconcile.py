@@ -4,13 +4,20 @@ removed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bascule.databases.postgres.message import identifier, literal
 from bascule.databases.postgres.watch import Ask
 from bascule.domain.statement import Effect
 from bascule.ports.database import Observation, WorkFailed
+
+if TYPE_CHECKING:
+    from bascule.databases.postgres.session import Session
+
+# Of what a script leaves in its session, what may tell which object a name means: a search path, or a role in it.
+_TELLS_NAMES: Final = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:RE)?SET\b", re.IGNORECASE | re.DOTALL)
 
 # Leftovers of REINDEX CONCURRENTLY; the server adds a number where the name is taken.
 _LEFTOVER: Final = r"_cc(new|old)\d*$"
@@ -57,27 +64,31 @@ class _Index:
         return f"{identifier(self.schema)}.{identifier(self.name)}"
 
 
-def observe(ask: Ask, effect: Effect) -> Observation:
-    """Look for the effect. Raises what `ask` raises."""
+def observe(session: Session, effect: Effect) -> Observation:
+    """Look for the effect. Raises psycopg.Error."""
     look = _LOOKS.get(effect.action)
     if look is None:
         return Observation(state="undecidable", words=f"nothing in the catalog tells whether {effect.action} was done")
-    return look(ask, effect)
+    return look(_asking(session, effect), effect)
 
 
-def repairs(ask: Ask, effect: Effect) -> list[tuple[str, str]]:
-    """(statement, what it does in words) for each broken leftover of the effect.
+def repairs(session: Session, effect: Effect) -> list[tuple[str, str]]:
+    """(statement, what it does in words) for each broken leftover of the effect. The statement names everything in
+    full.
 
     Raises:
         WorkFailed: it must not be removed: it is whole, a constraint owns it, or somebody is at work on it.
+        psycopg.Error: the look failed.
     """
+    ask = _asking(session, effect)
     if effect.action == "create_index":
         found = _index(ask, effect)
         return [] if found is None or found.valid else [_removal(found)]
     if effect.action == "reindex":
         return [_removal(each) for each in _leftovers(ask, effect)]
     if effect.action == "detach_partition":
-        parent, part = _full(effect.table_schema, effect.table or ""), _full(effect.schema, effect.name)
+        parent = _relation(ask, effect.table_schema, effect.table or "")
+        part = _relation(ask, effect.schema, effect.name)
         return [
             (
                 f"ALTER TABLE {parent} DETACH PARTITION {part} FINALIZE",
@@ -92,6 +103,12 @@ def repairs(ask: Ask, effect: Effect) -> list[tuple[str, str]]:
             )
         ]
     return []
+
+
+def _asking(session: Session, effect: Effect) -> Ask:
+    """Asks under the settings that the statement was sent under."""
+    settings = tuple(setting for setting in effect.settings if _TELLS_NAMES.match(setting))
+    return lambda sql: session.ask(sql, settings)
 
 
 def _removal(index: _Index) -> tuple[str, str]:
@@ -189,7 +206,7 @@ def _named(what: str, sql: str, *, made: bool) -> Callable[[Ask, Effect], Observ
     """A look for something that is there or is not. `made`: the effect is that it is."""
 
     def look(ask: Ask, effect: Effect) -> Observation:
-        there = bool(ask(f"SELECT FROM {sql} = {literal(effect.name)}"))
+        there = bool(ask(f"SELECT 1 FROM {sql} = {literal(effect.name)}"))
         return Observation(state="complete" if there == made else "absent", words=_there(what, effect.name, there))
 
     return look
@@ -198,7 +215,7 @@ def _named(what: str, sql: str, *, made: bool) -> Callable[[Ask, Effect], Observ
 def _add_enum_value(ask: Ask, effect: Effect) -> Observation:
     name = literal(_full(effect.schema, effect.name))
     rows = ask(
-        "SELECT FROM pg_catalog.pg_enum "
+        "SELECT 1 FROM pg_catalog.pg_enum "
         f"WHERE enumtypid = pg_catalog.to_regtype({name}) AND enumlabel = {literal(effect.value)}"
     )
     there = bool(rows)
@@ -280,6 +297,16 @@ def _regclass(schema: str | None, name: str) -> str:
 
 def _full(schema: str | None, name: str) -> str:
     return f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
+
+
+def _relation(ask: Ask, schema: str | None, name: str) -> str:
+    """Its full name, whatever the search path. As it is written where there is no such relation."""
+    rows = ask(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class AS c "
+        "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+        f"WHERE c.oid = {_regclass(schema, name)}"
+    )
+    return _full(rows[0][0], rows[0][1] or "") if rows else _full(schema, name)
 
 
 def _names(indexes: list[_Index]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.door import Door
 from bascule.databases.postgres.layout import look_sql, parsed
 from bascule.databases.postgres.message import CLEAR_TRACES, literal
 from bascule.databases.postgres.wire import FATAL_ERROR, ask, exchange
+from bascule.errors import Refused
 from bascule.ports.database import TargetInfo
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ _LOOK: Final = """SELECT
 _CLEAN = ("RESET SESSION AUTHORIZATION;", "RESET ROLE;", "RESET ALL;")
 _CLEAR_TRACES = "".join((*CLEAR_TRACES, "DEALLOCATE ALL;")).encode()
 _MOST_NOTICES = 1000
+
+
+def read_plainly(connection: Connection) -> None:
+    """A backslash in a string is to be a backslash, whatever the role's or the database's default. Raises
+    psycopg.Error. Sends nothing where it is so, which the server told at login.
+    """
+    if connection.info.parameter_status("standard_conforming_strings") == "off":
+        ask(connection, "SELECT pg_catalog.set_config('standard_conforming_strings', 'on', false)")
 
 
 class Session:
@@ -103,10 +112,30 @@ class Session:
             again.append(f"pg_catalog.set_config('client_connection_check_interval',{literal(check)},false)")
         if not self.pooled:
             again.append("pg_catalog.set_config('idle_session_timeout','0',false)")
+        if self._reads_backslashes():
+            again.append("pg_catalog.set_config('standard_conforming_strings','on',false)")
         if wanted_path is not None:
             again.append(f"pg_catalog.set_config('search_path',{literal(wanted_path)},false)")
         self.tail: Sequence[str] = (*_CLEAN, f"SELECT {','.join(again)};") if again else _CLEAN
         """Statements that put session settings back to what they were when this connection was opened."""
+
+    def _reads_backslashes(self) -> bool:
+        """Whether role, database or server have it that a backslash escapes within plain strings, under which scripts
+        would end elsewhere than where we split them. The session is then set to the usual manner. Raises `Refused`
+        behind a pooler, where the setting would not be sure to stay with us.
+        """
+        if self.connection.info.parameter_status("standard_conforming_strings") != "off":
+            return False
+        if self.pooled:
+            raise Refused(
+                f"standard_conforming_strings is off for {self.user} in {self.database}: scripts would be read "
+                "otherwise than they were split, and behind a pooler that cannot be set right for one client.",
+                code="old_strings",
+                hint="ALTER ROLE … (or DATABASE) … RESET standard_conforming_strings, or name a connection past the "
+                "pooler as the address.",
+            )
+        read_plainly(self.connection)
+        return True
 
     def local_path(self) -> str:
         """A statement that sets the search path for a transaction, where it cannot be the session's; else empty."""
@@ -114,10 +143,12 @@ class Session:
             return ""
         return f"SELECT pg_catalog.set_config('search_path', {literal(self.search_path)}, true);"
 
-    def ask(self, sql: str) -> list[tuple[str | None, ...]]:
-        """Rows of a statement as text, names in it looked for where a script's are. Raises psycopg.Error."""
-        path = self.local_path()
-        return ask(self.connection, f"BEGIN;{path}{sql};COMMIT" if path else sql)
+    def ask(self, sql: str, settings: Iterable[str] = ()) -> list[tuple[str | None, ...]]:
+        """Rows of a statement that only reads, as text, names in it looked for where a script's are. `settings`: of
+        the script's own, made for this one look. Raises psycopg.Error.
+        """
+        before = self.local_path() + "".join(f"{setting}\n;" for setting in settings)
+        return ask(self.connection, f"BEGIN;{before}{sql};ROLLBACK" if before else sql)
 
     def info(self) -> TargetInfo:
         """Who answers."""

@@ -10,7 +10,7 @@ import re
 
 from bascule.domain.statement import Statement, Touch
 from bascule.sql.postgres.functions import is_known
-from bascule.sql.postgres.tree import everything, quoted
+from bascule.sql.postgres.tree import everything, qualified, quoted
 
 _CALL = re.compile(r'"FuncCall":\{"funcname":\[((?:\{"String":\{"sval":"(?:[^"\\]|\\.)*+"\}\},?)++)\]')
 _PART = re.compile(r'"sval":("(?:[^"\\]|\\.)*+")')
@@ -30,7 +30,8 @@ def unknown_calls(raw: str, statement: Statement) -> Touch:
     if not unknown:
         return Touch()
     names = ", ".join(".".join(quoted(part) for part in name) + "()" for name in unknown)
-    return everything(statement, f"calls {names}, and parsing cannot see what that changes")
+    runs = Touch(runs=frozenset(qualified("routine", name) for name in unknown))
+    return everything(statement, f"calls {names}, and parsing cannot see what that changes") | runs
 
 
 def _parts(funcname: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ They are read from the JSON text of the tree, as `calls` does: a file of data ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bascule.domain.statement import Insight, ObjectName, Statement, Touch
 from bascule.sql.errors import SqlSyntaxProblem
@@ -54,14 +54,17 @@ def rows(node_name: str, statement: Statement, raw: str) -> Insight:
     if into is not None and not temporary:
         touch |= objects(_name(into, 1))
     session, path, unread = _session_calls(called, statement, raw)
+    changes = list(_CHANGES.finditer(raw))
+    if changes:
+        touch |= _written(changes, statement)
     return Insight(
         kind=_VERBS.get(node_name) or ("SELECT" if into is None else "SELECT INTO"),
         transactional=True,
         session=session,
         search_path=path,
         temporary=temporary,
-        touch=touch | unread | _catalog_writes(statement, raw),
-        destroys=_destroyed(raw),
+        touch=touch | unread,
+        destroys=_destroyed(changes, raw),
     )
 
 
@@ -69,23 +72,29 @@ def _explain(node: Node, statement: Statement, raw: str) -> Insight:
     """EXPLAIN runs the statement only with ANALYZE."""
     if not switched_on(option(node.get("options", []), "analyze")):
         return Insight(kind="EXPLAIN", transactional=True)
-    touch = unknown_calls(raw, statement) | _catalog_writes(statement, raw)
+    changes = list(_CHANGES.finditer(raw))
+    touch = unknown_calls(raw, statement) | _written(changes, statement)
     if node["query"].keys() & {"CreateTableAsStmt", "ExecuteStmt"}:
         touch |= everything(statement, "EXPLAIN ANALYZE runs a statement that may change more than rows")
-    return Insight(kind="EXPLAIN ANALYZE", transactional=True, touch=touch, destroys=_destroyed(raw))
+    return Insight(kind="EXPLAIN ANALYZE", transactional=True, touch=touch, destroys=_destroyed(changes, raw))
 
 
 def _copy(node: Node, statement: Statement, raw: str) -> Insight:
-    touch = unknown_calls(raw, statement) | _catalog_writes(statement, raw)
-    if node.get("is_from") and is_catalog(relation(node["relation"])):
-        touch |= everything(statement, _WRITES_CATALOG)
-    return Insight(kind="COPY", transactional=True, touch=touch, destroys=_destroyed(raw), progress="copy")
+    changes = list(_CHANGES.finditer(raw))
+    touch = unknown_calls(raw, statement) | _written(changes, statement)
+    if node.get("is_from"):
+        table = relation(node["relation"])
+        touch |= everything(statement, _WRITES_CATALOG) if is_catalog(table) else Touch(runs=frozenset((table,)))
+    if node.get("is_program"):
+        touch |= Touch(unseen=(f"line {statement.line}: COPY runs a program of the server, which may change anything",))
+    return Insight(kind="COPY", transactional=True, touch=touch, destroys=_destroyed(changes, raw), progress="copy")
 
 
 def _truncate(node: Node, statement: Statement, raw: str) -> Insight:
-    tables = listed(relation(wrapped["RangeVar"]) for wrapped in node["relations"])
+    emptied = [relation(wrapped["RangeVar"]) for wrapped in node["relations"]]
     others = " and every table that refers to them" if node["behavior"] == "DROP_CASCADE" else ""
-    return Insight(kind="TRUNCATE", transactional=True, destroys=f"empties {tables}{others}")
+    touch = Touch(runs=frozenset(emptied))
+    return Insight(kind="TRUNCATE", transactional=True, touch=touch, destroys=f"empties {listed(emptied)}{others}")
 
 
 HANDLERS: dict[str, Handler] = {"ExplainStmt": _explain, "CopyStmt": _copy, "TruncateStmt": _truncate}
@@ -96,10 +105,11 @@ def is_catalog(name: ObjectName) -> bool:
     return name.schema == "pg_catalog" or (name.schema is None and name.name.startswith("pg_"))
 
 
-def _catalog_writes(statement: Statement, raw: str) -> Touch:
-    if any(is_catalog(_name(found, 2)) for found in _CHANGES.finditer(raw)):
-        return everything(statement, _WRITES_CATALOG)
-    return Touch()
+def _written(changes: Sequence[re.Match[str]], statement: Statement) -> Touch:
+    """The tables whose triggers fire; everything, where one of them is PostgreSQL's own."""
+    tables = frozenset(_name(found, 2) for found in changes)
+    touch = Touch(runs=tables)
+    return touch | everything(statement, _WRITES_CATALOG) if any(map(is_catalog, tables)) else touch
 
 
 def read_path(value: str) -> tuple[str, ...] | None:
@@ -138,12 +148,12 @@ def _session_calls(
     return lasting, paths[-1] if paths else None, Touch()
 
 
-def _destroyed(raw: str) -> str | None:
-    return "; ".join(dict.fromkeys(_lost_rows(raw))) or None
+def _destroyed(changes: Sequence[re.Match[str]], raw: str) -> str | None:
+    return "; ".join(dict.fromkeys(_lost_rows(changes, raw))) or None
 
 
-def _lost_rows(raw: str) -> Iterator[str]:
-    for found in _CHANGES.finditer(raw):
+def _lost_rows(changes: Sequence[re.Match[str]], raw: str) -> Iterator[str]:
+    for found in changes:
         table = shown(_name(found, 2))
         if found[1] == "DeleteStmt":
             yield f"deletes rows of {table}"

@@ -27,7 +27,7 @@ def _create_function(node: Node, statement: Statement, raw: str) -> Insight:
     kind = "CREATE PROCEDURE" if node.get("is_procedure") else "CREATE FUNCTION"
     name = qualified("routine", strings(node["funcname"]))
     temporary = in_temporary_schema(name.schema)
-    touch = Touch() if temporary else objects(name)
+    touch = Touch(code=(statement.text,)) if temporary else objects(name) | Touch(code=(statement.text,))
     if (text_of(option(node.get("options", []), "language")) or "").lower() in ("c", "internal"):
         touch |= everything(statement, f"{kind} in C makes the types it names, where they are missing")
     return Insight(kind=kind, transactional=True, temporary=temporary, touch=touch)

@@ -107,7 +107,11 @@ def _touch(object_type: str, nodes: list[Node], statement: Statement, kind: str)
 
 
 def _is_system(name: ObjectName) -> bool:
-    """Whether an object, by its name, is PostgreSQL's own: no look is ever taken at those."""
+    """Whether an object, by its name, is PostgreSQL's own: no look is ever taken at those. An extension (pg_trgm) never
+    is.
+    """
+    if name.kind == "extension":
+        return False
     place = name.name if name.schema is None else name.schema
     return (place.startswith("pg_") and not in_temporary_schema(name.schema)) or place == "information_schema"
 

@@ -7,8 +7,10 @@ from typing import Literal
 from bascule.domain.statement import Effect, Insight, Statement, Touch
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.lexer import fold, significant
+from bascule.sql.postgres.bodies import beyond_the_schema
 from bascule.sql.postgres.calls import unknown_calls
-from bascule.sql.postgres.tree import Handler, Node, everything, option, text_of
+from bascule.sql.postgres.data import rows
+from bascule.sql.postgres.tree import Handler, Node, everything, option, qualified, strings, text_of
 
 Control = Literal["begin", "commit", "rollback", "savepoint"]
 
@@ -33,8 +35,9 @@ _CONTROL: dict[str, tuple[str, Control]] = {
 def _transaction(node: Node, statement: Statement, raw: str) -> Insight:
     what = node["kind"].removeprefix("TRANS_STMT_")
     if what in ("COMMIT_PREPARED", "ROLLBACK_PREPARED"):
-        touch = everything(statement, "ends a prepared transaction that parsing cannot see")
         kind = what.replace("_", " ")
+        touch = everything(statement, "ends a prepared transaction that parsing cannot see")
+        touch |= Touch(unseen=(f"line {statement.line}: {kind} ends a transaction of which nothing is known",))
         return Insight(kind=kind, transactional=False, touch=touch, effect=Effect(action="unknown"))
     kind, control = _CONTROL[what]
     return Insight(kind=kind, transactional=True, control=control)
@@ -102,6 +105,12 @@ def _declare(node: Node, statement: Statement, raw: str) -> Insight:
     return Insight(kind="DECLARE", transactional=True, session=holds, touch=unknown_calls(raw, statement))
 
 
+def _prepare(node: Node, statement: Statement, raw: str) -> Insight:
+    """It runs nothing yet; what EXECUTE will run is told here, where it can be seen."""
+    runs = Touch(runs=rows("PrepareStmt", statement, raw).touch.runs)
+    return Insight(kind="PREPARE", transactional=True, session=True, touch=runs)
+
+
 def _execute(node: Node, statement: Statement, raw: str) -> Insight:
     touch = everything(statement, "EXECUTE runs a prepared statement that parsing cannot see")
     return Insight(kind="EXECUTE", transactional=True, touch=touch)
@@ -112,11 +121,14 @@ def _execute(node: Node, statement: Statement, raw: str) -> Insight:
 
 def _call(node: Node, statement: Statement, raw: str) -> Insight:
     touch = everything(statement, "CALL runs a procedure that parsing cannot follow")
+    touch |= Touch(runs=frozenset((qualified("routine", strings(node["funccall"]["funcname"])),)))
     return Insight(kind="CALL", transactional=True, touch=touch)
 
 
 def _do(node: Node, statement: Statement, raw: str) -> Insight:
-    touch = everything(statement, "DO runs code that parsing cannot follow")
+    touch = everything(statement, "DO runs code that parsing cannot follow") | Touch(code=(statement.text,))
+    if (why := beyond_the_schema(statement.text)) is not None:
+        touch |= Touch(unseen=(f"line {statement.line}: DO {why}: looks at the schema may not show what it changes",))
     if _commits(text_of(option(node["args"], "as")) or ""):
         return Insight(kind="DO", transactional=False, touch=touch, effect=Effect(action="unknown"))
     return Insight(kind="DO", transactional=True, touch=touch)
@@ -147,7 +159,7 @@ HANDLERS: dict[str, Handler] = {
     "ListenStmt": _session("LISTEN"),
     "UnlistenStmt": _session("UNLISTEN"),
     "LoadStmt": _session("LOAD"),
-    "PrepareStmt": _session("PREPARE"),
+    "PrepareStmt": _prepare,
     "DeallocateStmt": _session("DEALLOCATE"),
     "NotifyStmt": _passing("NOTIFY"),
     "ConstraintsSetStmt": _passing("SET CONSTRAINTS"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bascule.domain.statement import Effect, Insight, Statement
+from bascule.domain.statement import Effect, Insight, Statement, Touch
 from bascule.sql.errors import SqlSyntaxProblem
 from bascule.sql.lexer import fold, significant
 from bascule.sql.postgres.session import Control
@@ -37,6 +37,10 @@ def by_words(statement: Statement, reason: str) -> Insight:
     words = _words(statement.text)
     control = _control(words)
     touch = everything(statement, reason)
+    if control is None:
+        touch |= Touch(
+            unseen=(f"line {statement.line}: {reason}, so looks at the schema may not show what it changes",)
+        )
     if control is None and _runs_outside(words):
         return Insight(kind="UNKNOWN", transactional=False, touch=touch, effect=Effect(action="unknown"))
     session = words[:1] in (("set",), ("reset",)) and words[1:2] != ("local",)

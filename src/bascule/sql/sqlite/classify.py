@@ -193,7 +193,8 @@ def _changes(kind: str, table: ObjectName, words: Words, statement: Statement, d
 def _loaded(words: Words, statement: Statement) -> Touch:
     """Functions of SQLite change no schema; the code of a loaded extension may."""
     if words.holds("load_extension", "("):
-        return _everything(statement, "load_extension() runs code that parsing cannot follow")
+        unseen = f"line {statement.line}: load_extension() runs code that may change more than the schema"
+        return _everything(statement, "load_extension() runs code that parsing cannot follow") | Touch(unseen=(unseen,))
     return Touch()
 
 

@@ -30,6 +30,11 @@ _ASKS = frozenset(
     )
 )
 
+# What they set is kept in the file, beside the schema.
+_KEPT = frozenset(
+    ("application_id", "auto_vacuum", "default_cache_size", "encoding", "journal_mode", "page_size", "user_version")
+)
+
 _TAKES_NO_VALUE = frozenset(("wal_checkpoint",))
 
 
@@ -53,6 +58,8 @@ def inspect_pragma(words: Words, statement: Statement) -> Insight:
 
 
 def _touch(name: str, statement: Statement) -> Touch:
+    if name in _KEPT:
+        return Touch(unseen=(f"line {statement.line}: PRAGMA {name} sets what is kept beside the schema",))
     if name != "writable_schema":
         return Touch()
     reason = f"line {statement.line}: PRAGMA writable_schema opens the schema to what parsing cannot follow"
