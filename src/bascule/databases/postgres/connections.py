@@ -18,7 +18,7 @@ from bascule.databases.postgres.farewell import see_off
 from bascule.databases.postgres.keeper import now
 from bascule.databases.postgres.layout import refuse_newer, refuse_stranger
 from bascule.databases.postgres.message import identifier, literal
-from bascule.databases.postgres.session import Session
+from bascule.databases.postgres.session import Session, read_plainly
 from bascule.databases.postgres.wire import ask, exchange, settled
 from bascule.errors import TargetUnreachable
 from bascule.ports.database import TargetOptions
@@ -94,6 +94,7 @@ class Connections:
     def reader(self) -> Connection:
         """A connection of its own. Raises `TargetUnreachable`."""
         connection = self._door.open()
+        read_plainly(connection)
         if self._search_path is not None and not self.main().pooled:
             exchange(
                 connection, f"SELECT pg_catalog.set_config('search_path', {literal(self._search_path)}, false)".encode()
@@ -233,9 +234,9 @@ class Connections:
 
     def _see_off(self, new: Session) -> None:
         for session in self._lost:
-            who = f"{session.pid}, {literal(session.start or None)}::timestamptz, NULL"
+            who = f"{session.pid}, {literal(session.start or None)}::timestamptz, NULL, NULL"
             if session.pooled:
-                who = f"NULL, NULL, {literal(self.tag)}"
+                who = f"NULL, NULL, {literal(self.tag)}, NULL"
             see_off(new.connection, f"SELECT {self.quoted}.workers({who})", "the lost connection")
 
     def _adopt(self, session: Session, lease: PostgresLease) -> None:

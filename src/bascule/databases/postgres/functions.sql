@@ -152,8 +152,10 @@ END
 $there$;
 
 -- The server processes that may still do a former holder's work: that of its main connection, and behind a pooler every one that is
--- at work under its tag.
-CREATE OR REPLACE FUNCTION @schema@.workers(its_pid integer, its_start timestamptz, its_tag text) RETURNS jsonb
+-- at work under its tag, or has held the fence since the lease was good: a Python migration that is between two statements of its
+-- author's shows no tag. `expired`: NULL where a connection tells whose work it is. The second before it is for those who were just
+-- trying to take the lease over and lock the row for a moment.
+CREATE OR REPLACE FUNCTION @schema@.workers(its_pid integer, its_start timestamptz, its_tag text, expired timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $workers$
 BEGIN
   RETURN (
@@ -163,7 +165,11 @@ BEGIN
     WHERE pid <> pg_backend_pid() AND datname = current_database() AND (
       (pid = its_pid AND coalesce(backend_start = its_start, true))
       OR (state NOT IN ('idle', 'disabled')
-        AND (application_name LIKE '%_ ' || its_tag OR starts_with(query, '/* bascule ' || its_tag || ' '))))
+        AND (application_name LIKE '%_ ' || its_tag OR starts_with(query, '/* bascule ' || its_tag || ' ')))
+      OR (xact_start < expired - interval '1 second' AND pid IN (
+        SELECT l.pid FROM pg_locks AS l
+        WHERE l.locktype = 'relation' AND l.relation = $own$@schema@.lease$own$::regclass AND l.mode = 'RowShareLock' AND l.granted
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))))
   );
 END
 $workers$;
@@ -201,7 +207,8 @@ BEGIN
     IF seen.expires_at > clock_timestamp() AND NOT @schema@.is_orphaned(seen) THEN
       RETURN jsonb_build_object('outcome', 'held', 'holder', @schema@.holder_words(seen));
     END IF;
-    found_workers := @schema@.workers(seen.main_pid, seen.main_start, CASE WHEN seen.pooled THEN seen.tag END);
+    found_workers := @schema@.workers(seen.main_pid, seen.main_start, CASE WHEN seen.pooled THEN seen.tag END,
+      CASE WHEN seen.pooled THEN seen.expires_at END);
     IF found_workers IS NOT NULL THEN
       RETURN jsonb_build_object('outcome', 'leaving', 'expired', seen.expires_at <= clock_timestamp(),
         'holder', @schema@.holder_words(seen), 'workers', found_workers);
