@@ -17,28 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bascule.testing import PgBouncer, PostgresServer
-from tests.acceptance.concurrency.meetings import (
-    Meeting,
-    at_once,
-    owner_frozen_at_work,
-    owner_frozen_between,
-    owner_frozen_in_an_index,
-    owner_frozen_on_sqlite,
-    owner_killed,
-    plainly,
-)
-from tests.acceptance.concurrency.scenes import WAYS, Way, scene_of
-
-MEETINGS: dict[str, tuple[Meeting, tuple[Way, ...], bool]] = {
-    "all begin in one moment": (at_once, WAYS, False),
-    "all are started plainly": (plainly, WAYS, False),
-    "owner killed at work": (owner_killed, WAYS, True),
-    "owner frozen at work": (owner_frozen_at_work, WAYS[1:], True),
-    "owner frozen before it sends": (owner_frozen_between, WAYS[1:], True),
-    "owner frozen in an index": (owner_frozen_in_an_index, WAYS[1:], True),
-    "owner frozen": (owner_frozen_on_sqlite, WAYS[:1], True),
-}
-"""By what they are called: what happens, where it is tried, and whether one statement takes long."""
+from tests.acceptance.concurrency.meetings import MEETINGS
+from tests.acceptance.concurrency.scenes import WAYS, on_postgresql, on_sqlite
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,23 +30,27 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--way", action="append", choices=WAYS, help="this way to the database only")
     chosen = parser.parse_args(arguments)
     wrong = 0
-    print(f"{'way':<28}  {'what happens':<28}  {'processes':>9}  {'wrong':>5}  {'s':>6}")
+    print(f"{'way':<28}  {'what happens':<31}  {'processes':>9}  {'wrong':>5}  {'s':>6}")
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bascule-many-")))
         server = stack.enter_context(PostgresServer(os.environ.get("BASCULE_TEST_PG")))
         pooler = stack.enter_context(PgBouncer(server))
-        for title, (meeting, ways, slow) in MEETINGS.items():
-            for way in ways:
+        for title, meeting in MEETINGS.items():
+            for way in meeting.ways:
                 if chosen.way and way not in chosen.way:
                     continue
                 begun = time.monotonic()
-                folder = root / f"{title} {way}".replace(" ", "-")
+                folder = root / f"{title} {way}".replace(" ", "-").replace(",", "")
                 folder.mkdir()
-                with scene_of(way, folder, slow=slow, server=server, pooler=pooler) as scene:
-                    faults = meeting(scene, chosen.processes)
+                through = pooler if "PgBouncer" in way else None
+                place = (
+                    on_sqlite(folder) if way == "SQLite" else on_postgresql(folder, server, through, kind=meeting.kind)
+                )
+                with place as scene:
+                    faults = meeting.run(scene, chosen.processes)
                 wrong += len(faults)
                 seconds = time.monotonic() - begun
-                print(f"{way:<28}  {title:<28}  {chosen.processes:>9}  {len(faults):>5}  {seconds:>6.1f}", flush=True)
+                print(f"{way:<28}  {title:<31}  {chosen.processes:>9}  {len(faults):>5}  {seconds:>6.1f}", flush=True)
                 for fault in faults:
                     print(f"  WRONG: {fault}", file=sys.stderr)
     print(f"PostgreSQL {server.major}: {wrong or 'nothing'} wrong.")

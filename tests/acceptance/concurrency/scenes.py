@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bascule.testing import PgBouncer, PostgresServer
-from tests.acceptance.concurrency import histories
 from tests.acceptance.concurrency.fleet import Fleet, Process
+from tests.acceptance.concurrency.histories import COUNT_EFFECTS, EFFECTS, ON_POSTGRESQL, ON_SQLITE, Kind
 from tests.acceptance.crash.ground import Ground, PostgresqlGround, Site, SqliteGround
 from tests.acceptance.crash.histories import History
 from tests.acceptance.crash.truth import Truth
@@ -30,18 +30,21 @@ class Scene:
     boundaries: tuple[str, ...]
     """Of the run of one process alone."""
 
-    def boundary(self, words: str) -> int:
-        """The number of the first boundary that is told in these words."""
-        return next(number for number, line in enumerate(self.boundaries, 1) if words in line)
+    def boundary(self, words: str) -> str:
+        """The first boundary that is told in these words."""
+        return next(line for line in self.boundaries if words in line)
 
     def truth(self) -> Truth:
         """What is in the database now."""
         return self.ground.truth(self.site)
 
     def faults(self, processes: Sequence[Process]) -> list[str]:
-        """What is not as if one process alone had run: the state, how often each migration ran, who says it did."""
+        """What is not as if one process alone had run: effects, state, how often each ran, who says that it did."""
         truth = self.truth()
+        effects = dict(self.ground.ask(self.site, COUNT_EFFECTS))
         faults = truth.differences(self.end)
+        if effects != EFFECTS:
+            faults.append(f"the effects are {effects} instead of {EFFECTS}")
         if truth.leased:
             faults.append("the lease was not given back")
         for name in truth.ledger:
@@ -55,46 +58,29 @@ class Scene:
 
 
 @contextmanager
-def on_sqlite(root: Path, history: History) -> Iterator[Scene]:
+def on_sqlite(root: Path) -> Iterator[Scene]:
     """A file."""
-    with _scene(SqliteGround(root), history, lambda site: site.environment["DATABASE_URL"]) as scene:
+    with _scene(SqliteGround(root), ON_SQLITE) as scene:
         yield scene
 
 
 @contextmanager
 def on_postgresql(
-    root: Path, history: History, server: PostgresServer, pooler: PgBouncer | None = None
+    root: Path, server: PostgresServer, pooler: PgBouncer | None, *, kind: Kind = "SQL"
 ) -> Iterator[Scene]:
     """A database of the server; the processes reach it through the pooler where there is one."""
-    way = pooler or server
-    with _scene(PostgresqlGround(root, server), history, lambda site: way.url(site.name)) as scene:
+    with _scene(PostgresqlGround(root, server, pooler=pooler), ON_POSTGRESQL[kind]) as scene:
         yield scene
 
 
 @contextmanager
-def scene_of(
-    way: Way, root: Path, *, slow: bool, server: PostgresServer | None, pooler: PgBouncer | None
-) -> Iterator[Scene]:
-    """One of the three, with the history of many short migrations or that with a `slow` one."""
-    if way == "SQLite":
-        history = histories.SLOW_ON_SQLITE if slow else histories.ON_SQLITE
-        with on_sqlite(root, history) as scene:
-            yield scene
-        return
-    assert server is not None, "PostgreSQL needs a server"
-    history = histories.SLOW_ON_POSTGRESQL if slow else histories.ON_POSTGRESQL
-    with on_postgresql(root, history, server, pooler if "PgBouncer" in way else None) as scene:
-        yield scene
-
-
-@contextmanager
-def _scene(ground: Ground, history: History, url: Callable[[Site], str]) -> Iterator[Scene]:
+def _scene(ground: Ground, history: History) -> Iterator[Scene]:
     folder = ground.project(history)
     alone, site = ground.begin(history, folder), ground.begin(history, folder)
-    with Fleet(folder, alone.environment) as one:
-        boundaries = one.list_boundaries()
     try:
-        with Fleet(folder, {"DATABASE_URL": url(site)}) as fleet:
+        with Fleet(folder, alone.environment) as one:
+            boundaries = one.list_boundaries()
+        with Fleet(folder, site.environment) as fleet:
             yield Scene(ground=ground, site=site, fleet=fleet, end=ground.truth(alone), boundaries=boundaries)
     finally:
         for each in (alone, site):
