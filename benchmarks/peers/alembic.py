@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.many import Small
-from benchmarks.peers import Peer
-from benchmarks.timing import environment, python
+from benchmarks.contenders import Contender
+from benchmarks.peers.installing import Setting, compile_python, python_programs
 
 _ENV = """import os
 from alembic import context
 from sqlalchemy import create_engine
 
-with create_engine(os.environ["TARGET"]).connect() as connection:
-    context.configure(connection=connection, transaction_per_migration=os.environ["EACH"] == "1")
+with create_engine(os.environ["PEER_URL"]).connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=os.environ["PEER_EACH"] == "1")
     with context.begin_transaction():
         context.run_migrations()
 """
+_REVISION = """from alembic import op
 
-_REVISION = """revision = "{revision}"
+revision = {revision!r}
 down_revision = {before!r}
-
-from alembic import op
 
 
 def upgrade():
@@ -33,25 +31,37 @@ def downgrade():
 """
 
 
-def prepare(folder: Path, migrations: list[Small], database: str) -> list[Peer]:
-    """Write the environment and one revision file each."""
+def contenders(setting: Setting) -> list[Contender]:
+    """One revision file each."""
+    programs = python_programs(setting, ["alembic", "psycopg[binary]"])
+    folder = setting.folder
     versions = folder / "scripts" / "versions"
     versions.mkdir(parents=True)
     (folder / "scripts" / "env.py").write_text(_ENV)
-    (folder / "alembic.ini").write_text("[alembic]\nscript_location = scripts\n")
-    before = None
-    for each in migrations:
-        revision = f"r{each.number:06d}"
-        text = _REVISION.format(revision=revision, before=before, up=each.up, down=each.down)
-        (versions / f"{revision}_{each.kind}.py").write_text(text)
-        before = revision
-    return [_peer(folder, "Alembic, one transaction", "0"), _peer(folder, "Alembic, one each", "1")]
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/scripts\n")
+    before: str | None = None
+    for each in setting.migrations:
+        text = _REVISION.format(revision=each.name, before=before, up=each.up, down=each.down)
+        (versions / f"{each.name}.py").write_text(text)
+        before = each.name
+    compile_python(programs, folder)
+    # It keeps one row, the newest revision, so that one stands for all.
+    recorded = f"SELECT {len(setting.migrations)} * count(*) FROM alembic_version WHERE version_num = '{before}'"
+    return [
+        _contender(setting, programs, recorded, name="Alembic, one transaction", each="0"),
+        _contender(setting, programs, recorded, name="Alembic, transaction each", each="1"),
+    ]
 
 
-def _peer(folder: Path, name: str, each: str) -> Peer:
-    return Peer(
+def _contender(setting: Setting, programs: Path, recorded: str, *, name: str, each: str) -> Contender:
+    return Contender(
         name=name,
-        command=lambda url: [python(), "-m", "alembic", "upgrade", "head"],
-        cwd=folder,
-        env=lambda url: environment(TARGET=url.replace("postgresql://", "postgresql+psycopg://"), EACH=each),
+        command=lambda _: [programs / "alembic", "upgrade", "head"],
+        folder=setting.folder,
+        environment=lambda url: {
+            "PEER_URL": url.replace("postgresql://", "postgresql+psycopg://"),
+            "PEER_EACH": each,
+        },
+        recorded=recorded,
+        is_peer=True,
     )

@@ -1,33 +1,36 @@
-"""dbmate, from its npm package, installed into a folder of its own for the length of the run."""
+"""dbmate, from its npm package: a transaction for each migration."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from benchmarks.many import Small, write_native
-from benchmarks.peers import Peer
-from benchmarks.timing import environment
+from benchmarks.contenders import Command, Contender
+from benchmarks.many import write_native
+from benchmarks.peers.installing import NotInstalled, Setting, node_modules
 
 
-def prepare(folder: Path, migrations: list[Small], database: str) -> list[Peer]:
-    """Install it; its files are Bascule's."""
-    install = ["npm", "install", "--silent", "--prefix", str(folder), "dbmate"]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
-    program = folder / "node_modules" / ".bin" / "dbmate"
-    scripts = write_native(folder / "migrations", migrations)
+def contenders(setting: Setting) -> list[Contender]:
+    """The same files as Bascule's: the formats are one."""
+    program = _program(node_modules(setting, ["dbmate"]))
+    scripts = write_native(setting.folder / "migrations", setting.migrations)
 
-    def address(url: str) -> str:
-        return url.replace("sqlite:///", "sqlite:") if database == "sqlite" else f"{url}?sslmode=disable"
+    def command(url: str) -> Command:
+        address = url.replace("sqlite:///", "sqlite:") if setting.dialect == "sqlite" else f"{url}?sslmode=disable"
+        return [program, "--url", address, "--migrations-dir", scripts, "--no-dump-schema", "migrate"]
 
     return [
-        Peer(
+        Contender(
             name="dbmate",
-            command=lambda url: [
-                *(str(program), "--url", address(url), "--migrations-dir", str(scripts)),
-                *("--no-dump-schema", "migrate"),
-            ],
-            cwd=folder,
-            env=lambda url: environment(),
+            command=command,
+            folder=setting.folder,
+            recorded="SELECT count(*) FROM schema_migrations",
+            is_peer=True,
         )
     ]
+
+
+def _program(modules: Path) -> Path:
+    """The program itself, without the start of Node before it."""
+    for program in modules.glob("@dbmate/*/bin/dbmate"):
+        return program
+    raise NotInstalled("its package holds no program for this machine")

@@ -1,25 +1,19 @@
-"""Django, with its statements in RunSQL operations, one migration a transaction (its default)."""
+"""Django, in its default way: a transaction for each migration. The statements are in RunSQL operations."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from benchmarks.many import Small
-from benchmarks.peers import Peer
-from benchmarks.timing import environment, python
-
-_SETTINGS = """import os
+import json
 from urllib.parse import urlsplit
 
-INSTALLED_APPS = ["small"]
-url = urlsplit(os.environ["TARGET"])
-if url.scheme == "sqlite":
-    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": url.path[1:]}}
-else:
-    DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": url.path[1:], "USER": url.username,
-                             "HOST": url.hostname, "PORT": url.port}}
-"""
+from benchmarks.contenders import Contender
+from benchmarks.peers.installing import Setting, compile_python, python_programs
 
+_SETTINGS = """import json, os
+
+DATABASES = {"default": json.loads(os.environ["PEER_DATABASE"])}
+INSTALLED_APPS = ["small"]
+USE_TZ = True
+"""
 _MIGRATION = """from django.db import migrations
 
 
@@ -29,28 +23,46 @@ class Migration(migrations.Migration):
 """
 
 
-def prepare(folder: Path, migrations: list[Small], database: str) -> list[Peer]:
-    """Write the app and one migration file each."""
-    from importlib.util import find_spec
-
-    if find_spec("django") is None:
-        raise ImportError("Django is not installed")
-    app = folder / "small"
-    (app / "migrations").mkdir(parents=True)
-    (app / "__init__.py").write_text("")
-    (app / "migrations" / "__init__.py").write_text("")
+def contenders(setting: Setting) -> list[Contender]:
+    """An app with one migration file each."""
+    programs = python_programs(setting, ["django", "psycopg[binary]"])
+    folder = setting.folder
+    files = folder / "small" / "migrations"
+    files.mkdir(parents=True)
     (folder / "settings.py").write_text(_SETTINGS)
+    for package in (files.parent, files):
+        (package / "__init__.py").touch()
     before: list[tuple[str, str]] = []
-    for each in migrations:
-        name = f"m{each.number:06d}_{each.kind}"
-        text = _MIGRATION.format(before=before, up=each.up, down=each.down)
-        (app / "migrations" / f"{name}.py").write_text(text)
+    for each in setting.migrations:
+        # A module's name does not begin with a digit.
+        name = f"m{each.name}"
+        (files / f"{name}.py").write_text(_MIGRATION.format(before=before, up=each.up, down=each.down))
         before = [("small", name)]
+    compile_python(programs, folder)
     return [
-        Peer(
+        Contender(
             name="Django",
-            command=lambda url: [python(), "-m", "django", "migrate", "--verbosity", "0"],
-            cwd=folder,
-            env=lambda url: environment(TARGET=url, DJANGO_SETTINGS_MODULE="settings", PYTHONPATH=str(folder)),
+            command=lambda _: [programs / "django-admin", "migrate", "--verbosity", "0"],
+            folder=folder,
+            environment=lambda url: {
+                "PEER_DATABASE": json.dumps(_database(setting.dialect, url)),
+                "DJANGO_SETTINGS_MODULE": "settings",
+                "PYTHONPATH": str(folder),
+            },
+            recorded="SELECT count(*) FROM django_migrations",
+            is_peer=True,
         )
     ]
+
+
+def _database(dialect: str, url: str) -> dict[str, str]:
+    if dialect == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": url.removeprefix("sqlite:///")}
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path[1:],
+        "USER": parts.username or "",
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port),
+    }

@@ -1,38 +1,31 @@
-"""yoyo, installed into a virtual environment of its own for the length of the run."""
+"""yoyo, in its default way: a transaction for each migration."""
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
-from benchmarks.many import Small
-from benchmarks.peers import Peer
-from benchmarks.timing import environment, python
+from benchmarks.contenders import Command, Contender
+from benchmarks.peers.installing import Setting, python_programs
 
 
-def prepare(folder: Path, migrations: list[Small], database: str) -> list[Peer]:
-    """Install it, and write one SQL file each."""
-    home = folder / "venv"
-    subprocess.run([python(), "-m", "venv", str(home)], check=True, capture_output=True, timeout=120)
-    packages = ["yoyo-migrations", "psycopg[binary]", "setuptools<81"]
-    pip = [str(home / "bin" / "pip"), "install", "-q", *packages]
-    subprocess.run(pip, check=True, capture_output=True, timeout=300)
-    scripts = folder / "migrations"
+def contenders(setting: Setting) -> list[Contender]:
+    """SQL files with their rollbacks."""
+    # It imports pkg_resources, which later setuptools have no more.
+    programs = python_programs(setting, ["yoyo-migrations", "psycopg[binary]", "setuptools<81"])
+    scripts = setting.folder / "migrations"
     scripts.mkdir()
-    before = ""
-    for each in migrations:
-        depends = f"-- depends: {before}\n" if before else ""
-        (scripts / f"{each.name}.sql").write_text(f"{depends}{each.up};\n")
+    for each in setting.migrations:
+        (scripts / f"{each.name}.sql").write_text(f"{each.up};\n")
         (scripts / f"{each.name}.rollback.sql").write_text(f"{each.down};\n")
-        before = each.name
+
+    def command(url: str) -> Command:
+        address = url.replace("postgresql://", "postgresql+psycopg://")
+        return [programs / "yoyo", "apply", "--batch", "--no-config-file", "--database", address, scripts]
+
     return [
-        Peer(
+        Contender(
             name="yoyo",
-            command=lambda url: [
-                *(str(home / "bin" / "yoyo"), "apply", "--batch", "--no-config-file", "--database"),
-                *(url.replace("postgresql://", "postgresql+psycopg://"), str(scripts)),
-            ],
-            cwd=folder,
-            env=lambda url: environment(),
+            command=command,
+            folder=setting.folder,
+            recorded="SELECT count(*) FROM _yoyo_migration",
+            is_peer=True,
         )
     ]
