@@ -25,7 +25,7 @@ from tests.unit.sql.corpus import read, touched
         ("drop table if exists main.t", "DROP TABLE", "relation main.t"),
         ("drop index i", "DROP INDEX", "relation i"),
         ("drop view v", "DROP VIEW", "relation v"),
-        ("drop trigger x", "DROP TRIGGER", "relation x"),
+        ("drop trigger x", "DROP TRIGGER", "other x"),
         ("alter table t rename to U", "ALTER TABLE", "relation t, relation u"),
         ("alter table main.t rename to u", "ALTER TABLE", "relation main.t, relation main.u"),
         ("alter table t rename column a to b", "ALTER TABLE", "relation t"),

@@ -21,7 +21,7 @@ def who_locks(path: Path) -> tuple[str, ...]:
     The kernel's list of locks is asked first; where it names nobody (other systems, other containers), whoever has
     the file open. Empty where neither is to be known.
     """
-    pids = _lock_holders(path) or _openers(path)
+    pids = _lock_holders(path) or openers(path)
     own = os.getpid()
     others = [pid for pid in pids if pid != own]
     if not others and own in pids:
@@ -106,7 +106,8 @@ def _posix_locks(lines: Iterable[str]) -> Iterator[tuple[str, int, int | None, i
             yield fields[3], int(fields[4]), int(fields[5].rpartition(":")[2]), int(fields[6])
 
 
-def _openers(path: Path) -> list[int]:
+def openers(path: Path) -> list[int]:
+    """Other processes that have the file open, as far as this one may see."""
     names = {str(path), f"{path}-wal"}
     found = []
     try:
@@ -122,6 +123,22 @@ def _openers(path: Path) -> list[int]:
             continue  # another user's, or ended just now
     own = os.getpid()
     return [pid for pid in found if pid != own]
+
+
+def times_open_here(path: Path) -> int:
+    """How often this process itself has the file open; 0 where the system does not tell."""
+    try:
+        with os.scandir("/proc/self/fd") as entries:
+            return sum(_link(entry.path) == str(path) for entry in entries)
+    except OSError:
+        return 0
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _inode(path: Path) -> int | None:

@@ -150,6 +150,17 @@ def read_token(connection: sqlite3.Connection) -> int | None:
     return int(row[0]) if row else None
 
 
+def read_word(connection: sqlite3.Connection, key: str) -> str | None:
+    """One of them; None where it was never said."""
+    row = connection.execute("SELECT value FROM main.bascule_meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def forget_meta(connection: sqlite3.Connection, key: str) -> None:
+    """Take back one of them."""
+    connection.execute("DELETE FROM main.bascule_meta WHERE key = ?", (key,))
+
+
 def write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     """One of Bascule's words about itself."""
     connection.execute("INSERT OR REPLACE INTO main.bascule_meta VALUES (?, ?)", (key, value))

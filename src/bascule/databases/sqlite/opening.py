@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import stat
@@ -81,22 +80,6 @@ def connect(path: Path, *, mode: str, wait: float) -> sqlite3.Connection:
         )
     except sqlite3.Error as exc:
         raise unreachable(exc, path=path) from exc
-
-
-def keep_journal(connection: sqlite3.Connection) -> None:
-    """Let the rollback journal's file stay between transactions, made invalid instead of deleted: to make it and to
-    write its name to the folder's disk each time is a fifth of a small transaction, and more on a busy disk. What a
-    crash leaves is undone by the next connection in either case. Not for a database in WAL mode, which has none.
-    """
-    if connection.execute("PRAGMA main.journal_mode").fetchone() == ("delete",):
-        connection.execute("PRAGMA main.journal_mode = PERSIST").fetchone()
-
-
-def drop_journal(connection: sqlite3.Connection) -> None:
-    """Take back `keep_journal`. Leaves the file where another connection is writing: it is that one's journal now."""
-    with contextlib.suppress(sqlite3.Error):
-        if connection.execute("PRAGMA main.journal_mode").fetchone() == ("persist",):
-            connection.execute("PRAGMA main.journal_mode = DELETE").fetchone()
 
 
 def create_file(path: Path, *, like: os.stat_result | None = None) -> None:

@@ -9,18 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from bascule.databases.sqlite.aside import Aside
 from bascule.databases.sqlite.blockers import who_locks
 from bascule.databases.sqlite.catalog import shape
 from bascule.databases.sqlite.errors import SENDING_ERRORS, error_name, is_busy, refusal, unreachable, work_failed
 from bascule.databases.sqlite.filelock import FileLock
+from bascule.databases.sqlite.journal_mode import JournalMode
 from bascule.databases.sqlite.layout import create_tables, read_meta, refuse_newer
 from bascule.databases.sqlite.lease import SqliteLease
 from bascule.databases.sqlite.location import locate
 from bascule.databases.sqlite.memory import read_before, read_ledger, read_marks, read_script, read_token, write_meta
 from bascule.databases.sqlite.opening import (
     create_file,
-    drop_journal,
-    keep_journal,
     open_database,
     refuse_unwritable,
     require_version,
@@ -28,7 +28,7 @@ from bascule.databases.sqlite.opening import (
 from bascule.databases.sqlite.sidecar import WAIT as SIDECAR_WAIT
 from bascule.databases.sqlite.sidecar import Sidecar, create_sidecar, open_sidecar
 from bascule.databases.sqlite.stopping import INSTRUCTIONS, Stop
-from bascule.databases.sqlite.transaction import Performer
+from bascule.databases.sqlite.transaction import Performer, may_set
 from bascule.databases.sqlite.waiting import until_free
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
@@ -84,6 +84,11 @@ class SqliteTarget:
         self._stop = Stop()
         self._connection: sqlite3.Connection | None = None
         self._performer: Performer | None = None
+        self._journal_mode: JournalMode | None = None
+        self._aside = Aside()
+        self._untold: tuple[Fact, ...] = ()
+        """Facts of jobs that have committed, to be written before anything else is done with the sidecar."""
+        self._notices: tuple[str, ...] = ()
         self._sidecar: Sidecar | None = None
         self._lease: SqliteLease | None = None
 
@@ -142,6 +147,7 @@ class SqliteTarget:
         limit: int | None = None,
         kinds: Sequence[str] = (),
     ) -> Sequence[Fact]:
+        self._tell()
         meta = self._meta()
         sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None
         if sidecar is None:
@@ -152,6 +158,7 @@ class SqliteTarget:
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
         if not facts:
             return
+        self._tell()
         sidecar = self._own_sidecar()
         with self._sidecar_errors("write the journal"):
             sidecar.append(facts, durable=durable)
@@ -192,16 +199,30 @@ class SqliteTarget:
     def perform(
         self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
     ) -> Performed:
-        if meanwhile is not None:
-            # SQLite works in this very thread: "while it is busy" is before it holds anybody up.
+        if meanwhile is None:
+            return self._perform(job, lease, watch)
+
+        def beside() -> None:
+            # Without the file it would have to be made, for which the database's own connection is needed.
+            if self._sidecar is not None:
+                self._tell()
             meanwhile()
+
+        with self._aside.doing(beside):
+            return self._perform(job, lease, watch, goes_on=True)
+
+    def _perform(self, job: Job, lease: Lease, watch: Watch | None, *, goes_on: bool = False) -> Performed:
+        """`goes_on`: another job follows at once, beside which the facts of this one can be written."""
         begun = time.perf_counter()
-        performer = self._ready()
+        performer = self._ready(job, many=goes_on)
         try:
             rows = performer.perform(job, lease, watch)
         finally:
             self._after(performer)
-        return self._performed(job, begun, rows)
+        self._untold += job.facts
+        if not goes_on:
+            self._tell()
+        return self._performed(begun, rows)
 
     def perform_with(
         self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None
@@ -212,7 +233,9 @@ class SqliteTarget:
             performer.perform_with(job, work, lease, watch)
         finally:
             self._after(performer)
-        return self._performed(job, begun, ())
+        self._untold += job.facts
+        self._tell()
+        return self._performed(begun, ())
 
     def perform_bare(
         self,
@@ -286,6 +309,7 @@ class SqliteTarget:
                 connection.interrupt()
 
     def close(self) -> None:
+        self._tell()
         if self._lease is not None:
             self._lease.release()
             self._lease = None
@@ -293,6 +317,7 @@ class SqliteTarget:
             self._sidecar.close()
             self._sidecar = None
         self._close_connection()
+        self._aside.close()
 
     # Inside
 
@@ -320,8 +345,8 @@ class SqliteTarget:
         performer, connection = self._performer, self._connection
         self._connection = self._performer = None
         if connection is not None:
-            if performer is not None:
-                drop_journal(connection)
+            if performer is not None and self._journal_mode is not None:
+                self._journal_mode.restore()
             connection.close()
 
     def _wait(self, attempt: Callable[[], T]) -> T:
@@ -495,12 +520,14 @@ class SqliteTarget:
 
         return self._write("take the lease", write)
 
-    def _ready(self) -> Performer:
+    def _ready(self, job: Job | None = None, *, many: bool = False) -> Performer:
+        """`job`: one of statements alone; None: it may do anything. `many`: others follow."""
         if self._performer is None:
             connection = self._open_waiting()
             if connection is None:
                 raise WorkFailed("fence", f"{self._location.path} is no longer there. Nothing was done.")
-            keep_journal(connection)
+            self._journal_mode = JournalMode(connection, self._location.path)
+            self._journal_mode.keep()
             self._performer = Performer(
                 connection,
                 path=self._location.path,
@@ -508,23 +535,34 @@ class SqliteTarget:
                 lock_timeout=self._limits.lock_timeout,
                 statement_timeout=self._limits.statement_timeout,
             )
+        if self._journal_mode is not None:
+            if job is None or may_set(job):
+                self._journal_mode.as_the_author_has_it()
+            elif many:
+                self._journal_mode.hurry()
         return self._performer
 
     def _after(self, performer: Performer) -> None:
         if performer.broken:
             self._close_connection()
 
-    def _performed(self, job: Job, begun: float, rows: tuple[int, ...]) -> Performed:
-        notices: tuple[str, ...] = ()
-        if job.facts:
-            # After the commit and without waiting for the disk: what happened stands in the ledger, whatever comes of
-            # this.
-            try:
-                with self._sidecar_errors("write the journal"):
-                    (self._sidecar or self._own_sidecar()).append(job.facts, durable=False)
-            except BasculeError as exc:
-                notices = (f"The migration is done, but its journal could not be written. {exc.message}",)
+    def _performed(self, begun: float, rows: tuple[int, ...]) -> Performed:
+        notices, self._notices = self._notices, ()
         return Performed(ms=_ms_since(begun), rows=rows, notices=notices)
+
+    def _tell(self) -> None:
+        """Write the facts of jobs that have committed. After the commit and without waiting for the disk: what happened
+        stands in the ledger, whatever comes of this.
+        """
+        facts, self._untold = self._untold, ()
+        if not facts:
+            return
+        try:
+            with self._sidecar_errors("write the journal"):
+                (self._sidecar or self._own_sidecar()).append(facts, durable=False)
+        except BasculeError as exc:
+            names = ", ".join(dict.fromkeys(fact.migration for fact in facts))
+            self._notices += (f"{names}: done, but its journal could not be written. {exc.message}",)
 
     def _bare(
         self, statement: Statement, settings: tuple[str, ...], lease: Lease, watch: Watch | None

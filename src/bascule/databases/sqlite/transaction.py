@@ -35,6 +35,11 @@ _FOREIGN_KEY_LOOK = 1.0
 """Seconds to spend on finding which rows break a foreign key."""
 
 
+def may_set(job: Job) -> bool:
+    """Something in it may outlive its transaction: a setting of the session or of the file."""
+    return bool(job.settings) or changes_session(statement.text for statement in job.statements)
+
+
 class Performer:
     """Runs jobs on one connection. A new one with each connection."""
 
@@ -61,8 +66,7 @@ class Performer:
         def work() -> tuple[int, ...]:
             return self._statements(job.statements)
 
-        telling = bool(job.settings) or changes_session(statement.text for statement in job.statements)
-        return self._run(lambda: self._transact(job, lease, work), job.settings, restore=telling, watch=watch)
+        return self._run(lambda: self._transact(job, lease, work), job.settings, restore=may_set(job), watch=watch)
 
     def perform_with(
         self, job: Job, author: Callable[[sqlite3.Connection], None], lease: Lease, watch: Watch | None

@@ -118,6 +118,9 @@ def _drop(words: Words, statement: Statement) -> Insight:
     words.take("if", "exists")
     gone = words.relation()
     destroys = f"drops table {_shown(gone)}" if kind == "table" else None
+    if kind == "trigger":
+        # In a space of names of its own.
+        gone = ObjectName(kind="other", name=gone.name, schema=gone.schema)
     return Insight(kind=f"DROP {kind.upper()}", transactional=True, touch=_objects(gone), destroys=destroys)
 
 
