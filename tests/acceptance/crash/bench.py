@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
 from collections.abc import Mapping
@@ -57,11 +58,7 @@ class Reference:
     """The same history without a crash."""
 
     boundaries: tuple[str, ...]
-    statements: tuple[str, ...]
-    """Boundaries, with those at the database's driver; empty where they cannot be counted."""
     start: Truth
-    ladder: Mapping[tuple[str, ...], Truth]
-    """Each state between two migrations, by the ledger."""
     end: Truth
     mended: Truth | None
     seconds: float
@@ -81,6 +78,35 @@ class Bench:
             if history.then:
                 ground.ask(self._pattern, history.then)
         self.reference = self._refer()
+
+    @functools.cached_property
+    def statements(self) -> tuple[str, ...]:
+        """Boundaries, with those at the database's driver; empty where they cannot be counted."""
+        if self.history.database != "sqlite":
+            return ()
+        site = self.site()
+        _, statements = self._listed(site, driver=True)
+        self.ground.remove(site)
+        return statements
+
+    @functools.cached_property
+    def ladder(self) -> Mapping[tuple[str, ...], Truth]:
+        """Each whole state between two migrations, one after the other, up or down; by the ledger."""
+        site = self.site()
+        start, end = self.reference.start, self.reference.end
+        ladder = {truth.ledger: truth for truth in (end, start) if truth.whole}
+        seen: set[tuple[str, ...]] = set()
+        while True:
+            truth = self.ground.truth(site)
+            if not truth.whole or truth.ledger in seen:
+                break
+            seen.add(truth.ledger)
+            ladder[truth.ledger] = truth
+            if self.history.steps_back and len(truth.ledger) <= len(end.ledger):
+                break
+            self.start(site, self._one_step()).wait()
+        self.ground.remove(site)
+        return ladder
 
     def site(self) -> Site:
         """A database in which the history's command has not run yet."""
@@ -109,7 +135,7 @@ class Bench:
         """How the crash left it: before, after, or half done with marks; and ``status`` says so."""
         self.ground.settle(site)
         truth = self.ground.truth(site)
-        whole = self.reference.ladder.get(truth.ledger)
+        whole = self.ladder.get(truth.ledger)
         if truth.whole:
             if whole is None:
                 trial.wrong("state", f"left behind a ledger that no order of migrations gives: {truth.ledger}")
@@ -169,21 +195,11 @@ class Bench:
         self.ground.remove(site)
         return Reference(
             boundaries=boundaries,
-            statements=self._statements(),
             start=start,
-            ladder=self._ladder(start, end),
             end=end,
             mended=mended,
             seconds=ended.seconds,
         )
-
-    def _statements(self) -> tuple[str, ...]:
-        if self.history.database != "sqlite":
-            return ()
-        site = self.site()
-        _, statements = self._listed(site, driver=True)
-        self.ground.remove(site)
-        return statements
 
     def _listed(self, site: Site, *, driver: bool) -> tuple[Ended, tuple[str, ...]]:
         with tempfile.TemporaryDirectory() as folder:
@@ -191,23 +207,6 @@ class Bench:
             ended = self.start(site, boundaries=Boundaries(list_to=lines), driver=driver).wait()
             self.must(ended, self.history.code)
             return ended, tuple(lines.read_text(encoding="utf-8").splitlines())
-
-    def _ladder(self, start: Truth, end: Truth) -> dict[tuple[str, ...], Truth]:
-        """Whole states, one migration after the other, up or down."""
-        site = self.site()
-        ladder = {truth.ledger: truth for truth in (end, start) if truth.whole}
-        seen: set[tuple[str, ...]] = set()
-        while True:
-            truth = self.ground.truth(site)
-            if not truth.whole or truth.ledger in seen:
-                break
-            seen.add(truth.ledger)
-            ladder[truth.ledger] = truth
-            if self.history.steps_back and len(truth.ledger) <= len(end.ledger):
-                break
-            self.start(site, self._one_step()).wait()
-        self.ground.remove(site)
-        return ladder
 
     def _one_step(self) -> tuple[str, ...]:
         return (

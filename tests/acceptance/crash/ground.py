@@ -169,13 +169,13 @@ class PostgresqlGround:
         server: PostgresServer,
         *,
         pooler: PgBouncer | None = None,
-        environment: Mapping[str, str] | None = None,
+        state_elsewhere: bool = False,
     ) -> None:
-        """Runs go through the `pooler`, where there is one; `environment` is added to theirs."""
+        """Runs go through the `pooler`, where there is one. `state_elsewhere`: their journal is in another database."""
         self.server = server
         self._root = root
         self._way = pooler or server
-        self._environment = environment or {}
+        self._state_elsewhere = state_elsewhere
         # A pooler keeps connections open that nobody uses.
         self._at_work = "AND state <> 'idle'" if pooler else ""
         # Behind one nobody can see that a client is gone.
@@ -193,6 +193,8 @@ class PostgresqlGround:
     def begin(self, history: History, folder: Path) -> Site:
         site = self._site(folder)
         self.administrate(f"CREATE DATABASE {site.name}")
+        if self._state_elsewhere:
+            self.administrate(f"CREATE DATABASE {site.name}_state")
         if history.before:
             self.ask(site, history.before)
         return site
@@ -203,11 +205,13 @@ class PostgresqlGround:
             self.administrate(
                 f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{site.name}'"
             )
-        self.administrate(f"CREATE DATABASE {copy.name} TEMPLATE {site.name} STRATEGY file_copy")
+        for suffix in ("", "_state") if self._state_elsewhere else ("",):
+            self.administrate(f"CREATE DATABASE {copy.name}{suffix} TEMPLATE {site.name}{suffix} STRATEGY file_copy")
         return copy
 
     def remove(self, site: Site) -> None:
-        self.administrate(f"DROP DATABASE IF EXISTS {site.name} WITH (FORCE)")
+        for suffix in ("", "_state"):
+            self.administrate(f"DROP DATABASE IF EXISTS {site.name}{suffix} WITH (FORCE)")
 
     def settle(self, site: Site) -> None:
         until = time.monotonic() + _PATIENCE
@@ -215,6 +219,8 @@ class PostgresqlGround:
             if time.monotonic() > until:
                 raise TimeoutError(f"A session is still there: {sessions}")
             time.sleep(0.005)
+        if self._way is not self.server:
+            self._wait_for_pooler(site, until)
 
     def ask(self, site: Site, sql: str) -> Sequence[tuple[Any, ...]]:
         with self.connect(site) as connection:
@@ -258,6 +264,19 @@ class PostgresqlGround:
         )
         return [Session(pid=pid, waits=bool(waits), statement=statement) for pid, waits, statement in rows]
 
+    def _wait_for_pooler(self, site: Site, until: float) -> None:
+        """For a while after a server was away a pooler turns everybody down."""
+        while True:
+            try:
+                with psycopg.connect(self._way.url(site.name)) as connection:
+                    connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                if time.monotonic() > until:
+                    raise TimeoutError("The pooler does not let anybody in.") from None
+                time.sleep(0.1)
+            else:
+                return
+
     def _administrate(self, sql: str) -> list[tuple[Any, ...]]:
         if self._administrator is None:
             self._administrator = psycopg.connect(self.server.url(), autocommit=True)
@@ -267,4 +286,7 @@ class PostgresqlGround:
 
     def _site(self, folder: Path) -> Site:
         name = f"{self._prefix}{next(self._numbers)}"
-        return Site(name=name, folder=folder, environment={**self._environment, "DATABASE_URL": self._way.url(name)})
+        environment = {"DATABASE_URL": self._way.url(name)}
+        if self._state_elsewhere:
+            environment["BASCULE_STATE_URL"] = self.server.url(f"{name}_state")
+        return Site(name=name, folder=folder, environment=environment)

@@ -8,6 +8,16 @@ from typing import Any, Literal
 
 from bascule.domain.statement import Dialect
 
+NOT_MET = (
+    "ALTER SUBSCRIPTION … ADD or DROP PUBLICATION that refreshes",
+    "COMMIT PREPARED, ROLLBACK PREPARED",
+    "A statement that the grammar cannot read",
+    "VACUUM INTO",
+)
+"""Undecidable too, and in no history: they need another server, one with other settings, one to come, or a file of
+their own in each run.
+"""
+
 Query = Callable[[str], Sequence[tuple[Any, ...]]]
 """Rows of a SELECT, or the effect of anything else, on the database under test."""
 Answer = Literal["done", "again", "applied"]
@@ -51,10 +61,12 @@ class History:
     holds: tuple[Hold, ...] = ()
     person: Callable[[Query], Answer] | None = None
     """Answers the question of exit 5 after looking at the database; None: nothing here may ask."""
+    pooled: bool = True
+    """It can run behind a pooler. False: its settings or temporary objects do not outlast a transaction there."""
     slow: bool = False
     """Every run starts interpreters (an author's Python is tried in one of its own), so a sample is smaller."""
     undecidable: str = ""
-    """The statement that neither mark nor catalog can decide, where there is one."""
+    """The statement that neither mark nor catalog can decide, where there is one; in the words of the documentation."""
 
     @property
     def steps_back(self) -> bool:

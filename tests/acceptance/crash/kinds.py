@@ -19,7 +19,7 @@ from bascule.domain.statement import Dialect
 from bascule.testing.crash import Boundaries, Forked, Pause
 from tests.acceptance.crash.bench import Bench, Trial
 from tests.acceptance.crash.ground import PostgresqlGround, Site
-from tests.acceptance.crash.histories import Hold
+from tests.acceptance.crash.histories import History, Hold
 
 _PATIENCE = 30.0
 _BLINK = 0.002
@@ -46,9 +46,14 @@ class Kind:
     databases: tuple[Dialect, ...]
     choices: Callable[[Bench, Random], Sequence[Choice]]
     crash: Callable[[Bench, Site, Choice, Trial], Forked | None]
-    stops_server: bool = False
+    at_work: bool = False
+    """It needs a session that keeps a statement waiting."""
     few: bool = False
     """Each takes long: a sample is smaller."""
+
+    def fits(self, history: History) -> bool:
+        """The history can be crashed in this way."""
+        return history.database in self.databases and (bool(history.holds) or not self.at_work)
 
 
 def perform(kind: Kind, bench: Bench, choice: Choice) -> Trial:
@@ -72,7 +77,7 @@ def _boundaries(bench: Bench, _: Random) -> list[Choice]:
 
 
 def _statements(bench: Bench, _: Random) -> list[Choice]:
-    return [Choice(where=line, at=number) for number, line in enumerate(bench.reference.statements, 1)]
+    return [Choice(where=line, at=number) for number, line in enumerate(bench.statements, 1)]
 
 
 def _pairs(bench: Bench, _: Random) -> list[Choice]:
@@ -352,6 +357,7 @@ KINDS: tuple[Kind, ...] = (
         databases=("postgresql",),
         choices=_holds("killed", "killed, still held", "killed twice"),
         crash=_interrupt_at_work,
+        at_work=True,
     ),
     Kind(
         name="sessions ended by the server",
@@ -364,13 +370,13 @@ KINDS: tuple[Kind, ...] = (
         databases=("postgresql",),
         choices=_holds("ended by the server", "cancelled by the server"),
         crash=_interrupt_at_work,
+        at_work=True,
     ),
     Kind(
         name="server stopped",
         databases=("postgresql",),
         choices=_each(("stopped, started first", "stopped", "crashed, started first")),
         crash=_stop_server,
-        stops_server=True,
         few=True,
     ),
     Kind(
@@ -378,7 +384,7 @@ KINDS: tuple[Kind, ...] = (
         databases=("postgresql",),
         choices=_holds("server stopped"),
         crash=_interrupt_at_work,
-        stops_server=True,
+        at_work=True,
         few=True,
     ),
 )

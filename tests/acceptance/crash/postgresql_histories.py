@@ -121,6 +121,25 @@ REINDEX INDEX CONCURRENTLY accounts_old;
 REINDEX TABLE CONCURRENTLY accounts;
 """,
 )
+_SCHEMA = """
+CREATE SCHEMA app;
+CREATE TABLE app.parts (n integer);
+INSERT INTO app.parts SELECT generate_series(1, 40);
+CREATE INDEX parts_old ON app.parts (n);
+CREATE TABLE app.halves (n integer) PARTITION BY RANGE (n);
+CREATE TABLE app.halves_low PARTITION OF app.halves FOR VALUES FROM (0) TO (10);
+"""
+_IN_A_SCHEMA = native(
+    bare=True,
+    up="""
+SET search_path = app;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS parts_n ON parts (n);
+DROP INDEX CONCURRENTLY parts_old;
+REINDEX TABLE CONCURRENTLY parts;
+ALTER TABLE halves DETACH PARTITION halves_low CONCURRENTLY;
+INSERT INTO public.tally VALUES (current_setting('search_path'));
+""",
+)
 _PARTITIONS = """
 CREATE TABLE parted (n integer) PARTITION BY RANGE (n);
 CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
@@ -186,6 +205,14 @@ INSERT INTO tally VALUES ('last');
 _VACUUM_FULL = native(
     bare=True,
     up="INSERT INTO tally VALUES ('first');\nVACUUM FULL accounts;\nINSERT INTO tally VALUES ('last');",
+)
+_UNNAMED = native(
+    bare=True,
+    up="""
+INSERT INTO tally VALUES ('first');
+CREATE INDEX CONCURRENTLY ON accounts (n);
+INSERT INTO tally VALUES ('last');
+""",
 )
 _TEMPORARY = native(
     bare=True,
@@ -253,6 +280,15 @@ def _once_more(_: Query) -> Answer:
     return "again"
 
 
+def _indexed(query: Query) -> Answer:
+    """Looks for an index that the server named. A broken one is taken away by hand, so that it can be built again."""
+    found = query("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('accounts_n_idx')")
+    if found and found[0][0]:
+        return "done"
+    query("DROP INDEX IF EXISTS accounts_n_idx")
+    return "again"
+
+
 def _by_hand(query: Query) -> Answer:
     """The temporary table is gone: what was to be done with it is done by hand, where it was not done."""
     if not query("SELECT 1 FROM tally WHERE what LIKE 'passing%'"):
@@ -280,6 +316,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="stepwise",
         database="postgresql",
+        pooled=False,
         group="steps",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_rows.sql": _MANY["0002_rows.sql"]},
@@ -327,6 +364,20 @@ HISTORIES: tuple[History, ...] = (
         holds=(Hold(name="a reader", waits="DETACH PARTITION", sql="SELECT count(*) FROM parted"),),
     ),
     History(
+        name="in a schema on the path",
+        database="postgresql",
+        pooled=False,
+        group="concurrently",
+        before=_APPLICATION + _SCHEMA,
+        files={"0001_base.sql": _BASE, "0002_schema.sql": _IN_A_SCHEMA, "0003_one.sql": _ONE},
+        holds=(
+            Hold(name="a writer", waits="CREATE INDEX CONCURRENTLY", sql="LOCK TABLE app.parts IN ROW EXCLUSIVE MODE"),
+            Hold(name="an old snapshot", waits="CREATE INDEX CONCURRENTLY", sql=_OLD_SNAPSHOT),
+            Hold(name="a reader", waits="DROP INDEX CONCURRENTLY", sql="SELECT count(*) FROM app.parts"),
+            Hold(name="a reader of the whole", waits="DETACH PARTITION", sql="SELECT count(*) FROM app.halves"),
+        ),
+    ),
+    History(
         name="failing",
         database="postgresql",
         group="transactions",
@@ -352,7 +403,7 @@ HISTORIES: tuple[History, ...] = (
         files={"0001_base.sql": _BASE, "0002_call.sql": _CALL, "0003_one.sql": _ONE},
         holds=(Hold(name="asleep", waits="CALL fill", sql=""),),
         person=_filled,
-        undecidable="CALL of a procedure that ends transactions",
+        undecidable="CALL, in a file whose transaction is turned off",
     ),
     History(
         name="block that commits",
@@ -361,7 +412,7 @@ HISTORIES: tuple[History, ...] = (
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_do.sql": _DO, "0003_one.sql": _ONE},
         person=_filled,
-        undecidable="DO block that ends transactions",
+        undecidable="DO with a COMMIT or ROLLBACK in it",
     ),
     History(
         name="vacuum full",
@@ -370,16 +421,30 @@ HISTORIES: tuple[History, ...] = (
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_vacuum.sql": _VACUUM_FULL, "0003_one.sql": _ONE},
         person=_once_more,
-        undecidable="VACUUM FULL, CLUSTER of every table",
+        undecidable="VACUUM FULL, and CLUSTER of all tables",
+    ),
+    History(
+        name="index without a name",
+        database="postgresql",
+        group="undecidable",
+        before=_APPLICATION,
+        files={"0001_base.sql": _BASE, "0002_index.sql": _UNNAMED, "0003_one.sql": _ONE},
+        holds=(
+            Hold(name="a writer", waits="CREATE INDEX CONCURRENTLY", sql=_WRITER),
+            Hold(name="an old snapshot", waits="CREATE INDEX CONCURRENTLY", sql=_OLD_SNAPSHOT),
+        ),
+        person=_indexed,
+        undecidable="CREATE INDEX CONCURRENTLY without a name for the index",
     ),
     History(
         name="temporary table",
         database="postgresql",
+        pooled=False,
         group="undecidable",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_temporary.sql": _TEMPORARY, "0003_one.sql": _ONE},
         person=_by_hand,
-        undecidable="CREATE TEMPORARY TABLE in a file without a surrounding transaction, with statements after it",
+        undecidable="steps behind one that made a temporary object",
     ),
     History(
         name="python",
@@ -410,6 +475,7 @@ HISTORIES: tuple[History, ...] = (
     History(
         name="rollback, stepwise",
         database="postgresql",
+        pooled=False,
         group="rollback",
         before=_APPLICATION,
         files={"0001_base.sql": _BASE, "0002_stepwise.sql": _STEPWISE, "0003_rows.sql": _MANY["0002_rows.sql"]},

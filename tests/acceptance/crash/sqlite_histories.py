@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.acceptance.crash.histories import History, native
+from tests.acceptance.crash.histories import Answer, History, Query, native
 
 _BASE = native(up="CREATE TABLE tally (what TEXT);", down="DROP TABLE tally;")
 _ONE = native(up="CREATE TABLE tally (what TEXT);\nINSERT INTO tally VALUES ('one');", down="DROP TABLE tally;")
@@ -125,8 +125,24 @@ INSERT INTO numbers
 """,
     down="DROP TABLE numbers;",
 )
+_TEMPORARY = native(
+    bare=True,
+    up="""
+CREATE TEMPORARY TABLE passing AS SELECT 'passing' AS what;
+VACUUM;
+INSERT INTO tally SELECT what FROM passing;
+""",
+)
 _ONE_TWIN = "DELETE FROM tally WHERE what = 'twin' AND rowid > (SELECT min(rowid) FROM tally WHERE what = 'twin');"
 _BACK = ("rollback", "--to", "0001_base", "--accept-data-loss")
+
+
+def _by_hand(query: Query) -> Answer:
+    """The temporary table is gone: what was to be done with it is done by hand, where it was not done."""
+    if not query("SELECT 1 FROM tally WHERE what = 'passing'"):
+        query("INSERT INTO tally VALUES ('passing')")
+    return "applied"
+
 
 HISTORIES: tuple[History, ...] = (
     History(name="one", database="sqlite", group="transactions", files={"0001_one.sql": _ONE}),
@@ -157,6 +173,14 @@ HISTORIES: tuple[History, ...] = (
         files={"0001_twins.sql": _TWINS, "0002_fails.sql": _FAILS_STEPWISE},
         code=1,
         mend=_ONE_TWIN,
+    ),
+    History(
+        name="temporary table",
+        database="sqlite",
+        group="undecidable",
+        files={"0001_base.sql": _BASE, "0002_temporary.sql": _TEMPORARY},
+        person=_by_hand,
+        undecidable="steps behind one that made a temporary object",
     ),
     History(
         name="python",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.crash.histories import History
+from tests.acceptance.crash.histories import NOT_MET
 from tests.acceptance.crash.postgresql_histories import HISTORIES as ON_POSTGRESQL
 from tests.acceptance.crash.sqlite_histories import HISTORIES as ON_SQLITE
 
@@ -36,29 +36,57 @@ def crash(*arguments: str, bin_dir: Path | None = None) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
 
 
-def groups(histories: tuple[History, ...]) -> list[str]:
-    """Python has tests of its own: each of its runs starts interpreters."""
-    return sorted({each.group for each in histories} - {"python"})
+def groups(*names: str) -> list[str]:
+    return [word for name in names for word in ("--group", name)]
 
 
-@pytest.mark.parametrize("group", groups(ON_SQLITE))
-def test_on_sqlite_a_plain_rerun_ends_right_wherever_the_run_was_killed(group: str) -> None:
-    crash("--database", "sqlite", "--group", group, "--sample", "2")
+def kinds(*names: str) -> list[str]:
+    return [word for name in names for word in ("--kind", name)]
 
 
-def test_on_sqlite_a_plain_rerun_of_python_ends_right_wherever_it_was_killed() -> None:
-    crash("--database", "sqlite", "--group", "python", "--sample", "1", "--kind", "killed, looked at")
+PYTHON = "python"
+"""A group with tests of its own: each of its runs starts interpreters."""
+ON_A_SERVER = (("concurrently",), ("transactions", "undecidable"), ("steps", "rollback"))
+"""Groups that share a server."""
 
 
-@pytest.mark.parametrize("group", groups(ON_POSTGRESQL))
+def test_every_group_is_run() -> None:
+    run = {PYTHON, *(group for each in ON_A_SERVER for group in each)}
+    assert {each.group for each in (*ON_SQLITE, *ON_POSTGRESQL)} == run
+
+
+@pytest.mark.parametrize("together", ON_A_SERVER, ids=" and ".join)
 def test_on_postgresql_a_plain_rerun_ends_right_wherever_client_or_server_died(
-    group: str, bascule_postgres_bin: Path
+    together: tuple[str, ...], bascule_postgres_bin: Path
 ) -> None:
-    crash("--database", "postgresql", "--group", group, "--sample", "1", bin_dir=bascule_postgres_bin)
+    crash(
+        "--database", "postgresql", "--sample", "1", "--spread", "2", *groups(*together), bin_dir=bascule_postgres_bin
+    )
 
 
 def test_on_postgresql_a_plain_rerun_of_python_ends_right_wherever_client_or_server_died(
     bascule_postgres_bin: Path,
 ) -> None:
-    kinds = ("--kind", "killed, run again at once", "--kind", "sessions ended by the server")
-    crash("--database", "postgresql", "--group", "python", "--sample", "1", *kinds, bin_dir=bascule_postgres_bin)
+    some = kinds("killed, run again at once", "killed twice", "sessions ended by the server")
+    sample = ("--sample", "1", "--spread", "3")
+    crash("--database", "postgresql", *sample, *groups(PYTHON), *some, bin_dir=bascule_postgres_bin)
+
+
+def test_on_sqlite_a_plain_rerun_ends_right_wherever_the_run_was_killed() -> None:
+    others = {each.group for each in ON_SQLITE} - {PYTHON}
+    crash("--database", "sqlite", "--sample", "2", "--spread", "2", *groups(*sorted(others)))
+
+
+def test_on_sqlite_a_plain_rerun_of_python_ends_right_wherever_it_was_killed() -> None:
+    some = kinds("killed, run again at once", "killed, looked at", "killed twice")
+    crash("--database", "sqlite", "--sample", "1", "--spread", "3", *groups(PYTHON), *some)
+
+
+def test_what_nobody_can_decide_is_what_the_documentation_names() -> None:
+    page = (ROOT / "docs" / "explanation" / "outside-a-transaction.md").read_text(encoding="utf-8")
+    section = page.partition("## What nobody can decide")[2].partition("\n## ")[0]
+    told = " ".join(section.replace("`", "").split())
+    named = {*NOT_MET, *(each.undecidable for each in (*ON_SQLITE, *ON_POSTGRESQL) if each.undecidable)}
+    assert [words for words in named if words not in told] == []
+    # A bullet each, and a sentence each for what is SQLite's and what is both's.
+    assert len(named) == section.count("\n- ") + 2
