@@ -1,0 +1,1 @@
+"""Places where backups are kept: one file a kind."""
