@@ -27,7 +27,7 @@ import click
 from bascule.cli.catalogue import VERBS
 from bascule.cli.group import build
 from bascule.cli.options import GlobalOption
-from bascule.config.values import duration
+from bascule.config.values import spelled
 from bascule.config.variables import ENTRIES, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,7 +133,9 @@ def _verbs(_about: str, _before: str) -> str:
 def _options(verb: str, _before: str) -> str:
     """How a verb is called, what it says of itself, and its own options."""
     found = command(verb)
-    pieces = [piece for piece in found.collect_usage_pieces(click.Context(found)) if piece != "[OPTIONS]"]
+    # A command keeps the help option that it makes for its first context.
+    context = click.Context(found, **found.context_settings)
+    pieces = [piece for piece in found.collect_usage_pieces(context) if piece != "[OPTIONS]"]
     lines = ["```text", " ".join(["bascule", verb, "[OPTIONS]", *pieces]), "```", "", found.help or "", ""]
     rows = [_option_row(option) for option in options_of(found)]
     return "\n".join(lines) + ("\n" + _table(("option", "meaning"), rows) if rows else "")
@@ -202,18 +204,8 @@ def _default(entry: Entry) -> str:
     if isinstance(entry.default, bool):
         return f"`{str(entry.default).lower()}`"
     if isinstance(entry.default, float):
-        return f"`{_spelled(entry.default)}`"
+        return f"`{spelled(entry.default).replace(' ', '')}`"
     return f"`{entry.default}`"
-
-
-def _spelled(seconds: float) -> str:
-    """A duration as a person would write it, in the largest unit that leaves no fraction."""
-    for unit in ("d", "h", "min", "s", "ms"):
-        size = duration(f"1{unit}", unit=1.0)
-        count = seconds / size
-        if count >= 1 and abs(count - round(count)) < 1e-9:
-            return f"{round(count)}{unit}"
-    return f"{seconds:g}s"
 
 
 # The demo

@@ -23,7 +23,7 @@ from bascule.config.settings import Settings
 from bascule.domain.event import Event
 from bascule.domain.history import Fact
 from bascule.domain.run import Run
-from bascule.errors import MigrationFailed, UsageError
+from bascule.errors import BasculeError, MigrationFailed, UsageError
 from bascule.monitoring.bus import Bus
 from bascule.services.context import Context
 from bascule.services.logs import log_line, logs
@@ -183,6 +183,9 @@ class EnhancedMigrationService:
         )
         try:
             yield context
+        except BasculeError as error:
+            _clean(error, self._settings)
+            raise
         finally:
             context.target.close()
 
@@ -291,6 +294,15 @@ def _applied_already(context: Context, name: str) -> Run:
                 notes=("it was applied already",),
             )
     raise MigrationFailed(f"{name} was not applied.", hint="See bascule status.")
+
+
+def _clean(error: BasculeError, settings: Settings) -> None:
+    """Whoever catches it may log it: no secret is in it."""
+    from bascule.services.concealed import concealed
+
+    error.message, error.hint = settings.clean(error.message), settings.clean(error.hint)
+    error.args = (error.message,)
+    error.details = concealed(error.details, settings.clean)
 
 
 def _log(words: str) -> None:

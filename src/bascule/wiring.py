@@ -109,9 +109,16 @@ def context(
     from bascule.ports.database import Limits
     from bascule.services.context import Context, Policy
 
+    source = source or open_source(settings)
+    target = target or open_target(settings, read_only=read_only)
+    if settings.hidden_variables:
+        from bascule.services.concealed import concealing
+
+        target = concealing(target, settings.conceal)
+        publish, say = _event_concealer(publish, settings), _concealer(say, settings)
     return Context(
-        source=source or open_source(settings),
-        target=target or open_target(settings, read_only=read_only),
+        source=source,
+        target=target,
         policy=Policy(
             environment=settings.environment,
             environment_named=settings.environment_named,
@@ -126,13 +133,29 @@ def context(
         say=say,
         confirm=confirm,
         python=python_scripts,
-        hooks=lambda: _hooks(settings),
+        hooks=lambda: _hooks(settings, source.format),
         owner=owner(),
         stopping=stopping,
+        conceal=settings.conceal if settings.hidden_variables else str,
     )
 
 
-def _hooks(settings: Settings) -> Sequence[Hook]:
+def _concealer(say: Callable[[str], None], settings: Settings) -> Callable[[str], None]:
+    return lambda words: say(settings.conceal(words))
+
+
+def _event_concealer(publish: Callable[[Event], None], settings: Settings) -> Callable[[Event], None]:
+    from dataclasses import replace
+
+    from bascule.services.concealed import concealed
+
+    return lambda event: publish(replace(event, data=concealed(event.data, settings.conceal)))
+
+
+def _hooks(settings: Settings, format: str) -> Sequence[Hook]:  # noqa: A002
+    """None for another tool's folder: what stands in a folder ``hooks`` there was never meant for us."""
+    if format != "bascule":
+        return ()
     from bascule.sources.hooks import hooks
 
     return hooks(str(settings.migrations_dir), variables=settings.variables)

@@ -151,3 +151,21 @@ def test_a_failed_statement_is_named_with_file_line_and_the_servers_hint(project
     assert f"{TWO}.sql:4, statement 2" in answer.err
     assert 'column "idd" does not exist' in answer.err
     assert "Perhaps you meant" in answer.err
+
+
+def test_who_drops_what_bascule_keeps_is_told_so_and_what_is_now_true(project: Project) -> None:
+    project.well("up")
+    project.write(TWO, "create table two (id integer);\ndrop schema bascule cascade;")
+    answer = project.run("up", "--json")
+    assert "the script dropped or altered it" in answer.json["message"]
+    assert "leave(" not in answer.out
+    assert f"Nothing of {TWO} was kept" in answer.json["message"]
+    assert answer.json["error"]["state"] == "unchanged"
+    assert project.names() == {ONE}
+
+
+def test_a_hint_of_the_server_is_called_the_servers(project: Project) -> None:
+    project.write(TWO, "select no_such_function(1);")
+    error = project.run("up", "--json").json
+    assert "Server's hint: No function matches" in error["message"]
+    assert error["error"]["serverHint"].startswith("No function matches")

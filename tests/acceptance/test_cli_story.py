@@ -220,3 +220,11 @@ def test_a_loss_is_named_in_development_and_refused_in_production(project: Proje
     went_on = project.well("up", "--json")
     assert BROKEN in went_on.err
     assert any(BROKEN in words for words in went_on.json["losses"])
+
+
+def test_advice_of_ours_is_not_called_the_servers(project: Project) -> None:
+    project.write(BROKEN, "insert into users values (?, ?);")
+    answer = project.run("up", "--json")
+    assert "Hint: A ? or :name outside quotes is a placeholder to SQLite" in answer.json["message"]
+    assert "Server's hint" not in answer.json["message"]
+    assert (answer.json["error"]["advice"][:3], "serverHint" in answer.json["error"]) == ("A ?", False)

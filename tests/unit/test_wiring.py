@@ -32,6 +32,17 @@ def test_opening_a_target_and_a_source_touches_no_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["migrations"]
 
 
+@pytest.mark.parametrize(("migration", "events"), [("1_a.sql", ["before_up"]), ("1_a.up.sql", []), ("1_a/up.sql", [])])
+def test_hooks_run_in_a_native_folder_only(tmp_path: Path, migration: str, events: list[str]) -> None:
+    for name in (migration, "hooks/before_up.sql"):
+        path = tmp_path / "migrations" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("-- migrate:up\nselect 1;\n")
+    settings = load(environ={"DATABASE_URL": "sqlite:///app.db"}, folder=tmp_path)
+    context = wiring.context(settings, publish=lambda event: None, say=lambda words: None)
+    assert [hook.event for hook in context.hooks()] == events
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [

@@ -73,7 +73,8 @@ def lock_wait(command: click.Command) -> click.Command:
             "lock_wait",
             "--lock-wait",
             metavar="S",
-            meaning="Seconds to wait for another run; 0: none.",
+            meaning="Seconds to wait for the lease while another run has it; 0: none. "
+            "Locks on tables (SQLite: on the file) are waited for by limits.lock_retry.",
             of=click.Option,
         )
     )

@@ -28,7 +28,7 @@ def tell(call: Call, report: Report, *, dry_run: bool = False) -> int:
         from bascule.cli.statements import plan_lines
 
         for line in plan_lines(report.planned):
-            output.text(line)
+            output.text(output.clean(line))
         output.text()
     lines = [line for run in report.runs for line in _run_lines(run)[1 if output.followed else 0 :]]
     output.text("\n".join([*lines, report.message]))

@@ -36,12 +36,21 @@ class Output:
         if not self.json:
             self._write("stdout", text)
 
-    def document(self, document: Any) -> None:
-        """The one JSON document. Nothing without ``--json``."""
+    def document(self, document: Any, *, exactly: bool = False) -> None:
+        """The one JSON document. Nothing without ``--json``. `exactly`: it is to be run, so nothing is taken out."""
         if self.json:
-            import json
+            text = _written(document)
+            # Text by text, because a secret may be a word of JSON's own, or be written otherwise within it.
+            if not exactly and ("\\" in text or self.clean(text) != text):
+                text = _written(self._cleaned(document))
+            self._write("stdout", text)
 
-            self._write("stdout", self.clean(json.dumps(document, ensure_ascii=False, indent=2, default=str)))
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._cleaned(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._cleaned(each) for each in value]
+        return value if value is None or isinstance(value, bool | int | float) else self.clean(str(value))
 
     def note(self, text: str) -> None:
         """A line beside the result. ``-q`` silences it."""
@@ -103,6 +112,12 @@ class Output:
                 text.encode(stream.encoding or "ascii", "backslashreplace").decode(stream.encoding or "ascii"),
                 file=stream,
             )
+
+
+def _written(document: Any) -> str:
+    import json
+
+    return json.dumps(document, ensure_ascii=False, indent=2, default=str)
 
 
 def on_a_terminal(*streams: TextIO | None) -> bool:

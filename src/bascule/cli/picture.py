@@ -13,7 +13,7 @@ from rich.text import Text
 from bascule.cli.words import duration
 
 if TYPE_CHECKING:
-    from bascule.cli.progress import Moment
+    from bascule.cli.moment import Moment
 
 
 def start() -> Live:

@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
+from bascule.cli.moment import Moment
 from bascule.cli.output import on_a_terminal
 from bascule.cli.words import duration
 from bascule.domain.event import Event
@@ -22,50 +24,6 @@ PATIENCE = 0.4
 HEARTBEAT = 10.0
 """Seconds between two lines about one migration where there is no terminal."""
 _TICK = 0.2
-
-
-@dataclass(slots=True)
-class Moment:
-    """What is known about the migration that runs now."""
-
-    name: str = ""
-    direction: str = "up"
-    begun: float = 0.0
-    steps: int = 0
-    done: int = 0
-    """Migrations that ended well in this command."""
-    data: dict[str, Any] = field(default_factory=dict)
-    """Of its last progress event."""
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since it began."""
-        return time.monotonic() - self.begun
-
-    @property
-    def step(self) -> str:
-        """``step 2 of 5``, or nothing where there is only one."""
-        return f"step {int(self.data.get('step') or 0) + 1} of {self.steps}" if self.steps > 1 else ""
-
-    @property
-    def statement(self) -> str:
-        """The statement at work, on one line."""
-        return " ".join(str(self.data.get("statement") or "").split())
-
-    @property
-    def phase(self) -> str:
-        """What the server says it is doing."""
-        return str(self.data.get("phase") or "")
-
-    @property
-    def percent(self) -> float | None:
-        """How far the server says it is."""
-        return self.data.get("percent")
-
-    @property
-    def waiting(self) -> list[str]:
-        """Who blocks it."""
-        return list(self.data.get("waiting") or ())
 
 
 class Drawing(Protocol):
@@ -79,7 +37,10 @@ class Drawing(Protocol):
 
 
 class Progress:
-    """A listener for events; `close` ends the drawing."""
+    """A listener for events; `close` ends the drawing.
+
+    Nothing that goes wrong with the drawing reaches the run: it is told once, and lines alone follow.
+    """
 
     def __init__(self, write: Callable[[str], None], drawing: Drawing) -> None:
         self._write = write
@@ -111,7 +72,7 @@ class Progress:
     def line(self, text: str) -> None:
         """Write a line above whatever is drawn."""
         with self._lock:
-            self._drawing.clear()
+            self._soundly(self._drawing.clear)
             self._write(text)
 
     def close(self) -> None:
@@ -120,7 +81,7 @@ class Progress:
         if self._thread is not None:
             self._thread.join(1.0)
         with self._lock:
-            self._drawing.clear()
+            self._soundly(self._drawing.clear)
 
     def _begin(self, event: Event) -> None:
         with self._lock:
@@ -150,7 +111,29 @@ class Progress:
         while not self._closed.wait(_TICK):
             with self._lock:
                 if self._running and not self._closed.is_set():
-                    self._drawing.draw(self._moment)
+                    self._soundly(partial(self._drawing.draw, self._moment))
+
+    def _soundly(self, act: Callable[[], None]) -> None:
+        """Draw or clear. A drawing that fails is given up, in words."""
+        try:
+            act()
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the migration must not know of it
+            broken, self._drawing = self._drawing, Nothing()
+            with suppress(Exception):  # a terminal whose cursor was hidden gets it back, if that still works
+                broken.clear()
+            self._write(
+                f"The display of progress failed ({type(problem).__name__}: {problem}); the run goes on without it."
+            )
+
+
+class Nothing:
+    """Stands where a drawing failed."""
+
+    def draw(self, moment: Moment) -> None:
+        """Show nothing."""
+
+    def clear(self) -> None:
+        """Nothing is there."""
 
 
 class Heartbeat:

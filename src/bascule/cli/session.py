@@ -62,8 +62,8 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
 
 def _collect_garbage() -> None:
     """From here on, for work may be long; commands that only look are over before it pays, so it has been off since the
-    process began. What is loaded by now stays to the end and is not looked at, and ten thousand migrations are no garbage
-    yet.
+    process began. What is loaded by now stays to the end and is not looked at, and ten thousand migrations are no
+    garbage yet.
     """
     gc.freeze()
     gc.set_threshold(50_000)

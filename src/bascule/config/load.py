@@ -15,7 +15,7 @@ from bascule.config.origin import RANK, Layer, Origin, Raw
 from bascule.config.secret import Secret
 from bascule.config.settings import Settings, Shown
 from bascule.config.url import HIDDEN, DatabaseUrl, parse_url
-from bascule.config.values import read_value
+from bascule.config.values import read_value, spelled
 from bascule.config.variables import ADDRESS_PARTS, BY_NAME, BY_VARIABLE, ENTRIES, PREFIXES, TEST_PREFIX
 from bascule.errors import ConfigError
 
@@ -208,6 +208,7 @@ class _Assembly:
             schema=self._value("schema"),
             search_path=self._value("search_path"),
             variables=self._value("variables", {}),
+            hidden_variables=self._hidden_variables(),
             late=self._value("late"),
             lock_wait=self._value("lock_wait"),
             limits=self._group("limits."),
@@ -269,6 +270,14 @@ class _Assembly:
             return found
         warnings.append(f"{found[1]} is left aside, because {address.origin} names another database.")
         return None
+
+    def _hidden_variables(self) -> Mapping[str, str]:
+        variables = self._value("variables", {})
+        if not variables:
+            return {}
+        from bascule.config.concealment import hidden
+
+        return hidden(variables, self._value("secret_variables", ()))
 
     def _password(self) -> tuple[Secret, Origin] | None:
         names = [name for name in ("database_password", "password_file", "password_command") if name in self.raws]
@@ -369,7 +378,7 @@ def _plain(kind: str, value: object) -> str:
     if kind == "secret":
         return HIDDEN
     if kind in ("seconds", "milliseconds", "days") and isinstance(value, float):
-        return f"{value:g} s"
+        return spelled(value)
     if isinstance(value, dict):
         # Some variables of migrations are passwords.
         return ", ".join(f"{name}={HIDDEN}" for name in value)

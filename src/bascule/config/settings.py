@@ -49,6 +49,8 @@ class Settings:
     search_path: str | None
     variables: Mapping[str, str] = field(repr=False)
     """Some of them are passwords."""
+    hidden_variables: Mapping[str, str] = field(repr=False)
+    """Those of them whose values are never shown."""
     late: Literal["apply", "refuse"]
     lock_wait: float
     limits: Mapping[str, float | None]
@@ -72,8 +74,16 @@ class Settings:
     """For people, before anything else happens: variables that look like settings and are none."""
     shown: tuple[Shown, ...] = field(repr=False)
 
+    def conceal(self, text: str) -> str:
+        """The text with ``${name}`` in the place of the values of variables that are never shown."""
+        from bascule.config.concealment import conceal
+
+        return conceal(text, self.hidden_variables)
+
     def clean(self, text: str) -> str:
         """The text without any secret that these settings know of."""
+        if self.hidden_variables:
+            text = self.conceal(text)
         addresses = [address for address in (self.address, self.direct, self.state) if address is not None]
         secrets = [secret for address in addresses for secret in address.secrets]
         keys = [key for key in (self.secret_key, self.audit_key) if key is not None]

@@ -59,6 +59,15 @@ def duration(value: object, *, unit: float) -> float:
     return value * unit
 
 
+def spelled(seconds: float) -> str:
+    """A duration as a person would write it, in the largest unit that leaves no fraction: ``30 d``, ``90 s``."""
+    for unit in ("d", "h", "min", "s", "ms"):
+        count = seconds / _UNITS[unit]
+        if count >= 1 and abs(count - round(count)) < 1e-9:
+            return f"{round(count)} {unit}"
+    return f"{seconds:g} s"
+
+
 def _text(value: object) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)

@@ -135,6 +135,7 @@ class WorkFailed(Exception):
         sqlstate: str = "",
         detail: str = "",
         hint: str = "",
+        server_hint: str = "",
         context: str = "",
         blockers: Sequence[str] = (),
     ) -> None:
@@ -148,6 +149,9 @@ class WorkFailed(Exception):
         self.sqlstate = sqlstate
         self.detail = detail
         self.hint = hint
+        """Our own advice."""
+        self.server_hint = server_hint
+        """What the server itself advises."""
         self.context = context
         self.blockers = tuple(blockers)
         """Who held the lock, in words: pid, user, application, state, since when, statement."""

@@ -148,7 +148,7 @@ class CarryOut:
         return script
 
     def ready(self) -> Job | None:
-        """Think ahead, before it is this migration's turn: answers the job that it will begin with, where that is plain."""
+        """Think ahead, before it is this migration's turn: the job that it will begin with, where that is plain."""
         self.planned.reading()
         if self.planned.transactional and not (self.resuming or self._python):
             self._first = self._job_of_all()

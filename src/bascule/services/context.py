@@ -59,6 +59,8 @@ class Context:
     """user@host:pid, shown to whoever waits for us."""
     stopping: Callable[[], str | None] = lambda: None
     """Name of the signal that asked us to stop, None while none has."""
+    conceal: Callable[[str], str] = str
+    """Takes the values of secret variables out of a text."""
 
 
 __all__ = ["Context", "Environment", "Policy"]

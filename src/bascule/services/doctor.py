@@ -117,7 +117,9 @@ def _soundly(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
     except BasculeError as error:
         found.append(Check(name=name, status="problem", message=error.message, hint=error.hint))
     except WorkFailed as failure:
-        found.append(Check(name=name, status="problem", message=failure.message, hint=failure.hint))
+        found.append(
+            Check(name=name, status="problem", message=failure.message, hint=failure.hint or failure.server_hint)
+        )
     return found
 
 

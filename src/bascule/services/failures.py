@@ -183,14 +183,16 @@ def _line_in_python(context: Context, script: Script | None, failure: WorkFailed
 
 
 def words_of(failure: WorkFailed) -> list[str]:
-    """The server's own words, with detail, hint and who was in the way."""
+    """The server's own words, with detail, its hint and ours, and who was in the way."""
     words = [failure.message]
     if '"$"' in failure.message:
         words.append("If ${…} was meant as a variable: no variables are declared in the settings.")
     if failure.detail:
         words.append(f"Detail: {failure.detail}")
+    if failure.server_hint:
+        words.append(f"Server's hint: {failure.server_hint}")
     if failure.hint:
-        words.append(f"Server's hint: {failure.hint}")
+        words.append(f"Hint: {failure.hint}")
     if failure.context:
         words.append(f"Context: {failure.context}")
     words.extend(f"Blocked by {blocker}" for blocker in failure.blockers)
@@ -246,8 +248,10 @@ def _details(planned: PlannedMigration, failure: WorkFailed, statement: Statemen
         details["statement"] = statement.text[:2000]
     if failure.detail:
         details["detail"] = failure.detail
+    if failure.server_hint:
+        details["serverHint"] = failure.server_hint
     if failure.hint:
-        details["serverHint"] = failure.hint
+        details["advice"] = failure.hint
     if failure.blockers:
         details["blockers"] = list(failure.blockers)
     return details

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bascule.domain.history import LedgerEntry
 from bascule.domain.migration import Migration, MigrationRef
@@ -135,5 +135,10 @@ def difference_of(context: Context, name: str, *, lines: int = 40) -> list[str]:
     if old is None:
         return ["(what ran was not kept, so the difference cannot be shown)"]
     ref = next(ref for ref in context.source.listing() if ref.name == name)
-    found = difference(old, context.source.read(ref).up, context.target.dialect)
+    new = context.source.read(ref).up
+    # What was kept holds the names of secret variables, not their values.
+    shown = replace(new, text=context.conceal(new.text))
+    found = difference(context.conceal(old), shown, context.target.dialect)
+    if not any(line.startswith(("+", "-")) for line in found) and new.text != shown.text:
+        return ["(the value of a variable that is not shown)"]
     return [*found[:lines], *(["…"] if len(found) > lines else [])]

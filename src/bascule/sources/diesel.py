@@ -13,7 +13,7 @@ import os
 from bascule.domain.migration import Migration, MigrationRef, Script
 from bascule.errors import SourceError
 from bascule.sources.comments import leading, nothing_in, prose
-from bascule.sources.folder import NOWHERE, Folder, duplicate, require_distinct, require_names, scan, shown
+from bascule.sources.folder import HOOKS, NOWHERE, Folder, duplicate, require_distinct, require_names, scan, shown
 from bascule.sources.reader import FolderReader
 from bascule.sources.reading import decode, digest, read_bytes
 
@@ -88,7 +88,9 @@ def _ref(folder: Folder, name: str, inner: Folder) -> MigrationRef:
         raise SourceError(
             f"{inner.path} holds files but no up.sql.",
             code="no_up",
-            hint="Write its up.sql; or remove the folder, or hide it with a dot in front of its name.",
+            hint="Hooks belong to the native format, so none runs here: remove the folder."
+            if name == HOOKS
+            else "Write its up.sql; or remove the folder, or hide it with a dot in front of its name.",
             details={"path": inner.path},
         )
     require_names(inner, [part for part in _PARTS if part in inner.files])

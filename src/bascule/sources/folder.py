@@ -11,6 +11,10 @@ from bascule.errors import SourceError
 
 NOWHERE = "leads to nothing"
 """Where a broken link points, as `Folder.escaping` says it."""
+HOOKS = "hooks"
+"""The folder of the native format's hooks."""
+NO_HOOKS = "a folder; hooks belong to the native format, so what is in it does not run here"
+"""Why that folder counts for nothing beside another tool's migrations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import re
 from bascule.domain.migration import Migration, MigrationRef, Script
 from bascule.errors import SourceError
 from bascule.sources.comments import leading, nothing_in, prose
-from bascule.sources.folder import Folder, duplicate, require_names, shown
+from bascule.sources.folder import HOOKS, NO_HOOKS, Folder, duplicate, require_names, shown
 from bascule.sources.foreign import is_sqlx
 from bascule.sources.reader import FolderReader
 from bascule.sources.reading import decode, digest, read_bytes
@@ -37,7 +37,7 @@ class GolangMigrateSource(FolderReader):
     def survey(self, folder: Folder) -> tuple[tuple[MigrationRef, ...], list[str]]:
         """By integer version. Raises `SourceError` for a version met twice, and for migrations that are not SQL."""
         found: dict[str, dict[int, str]] = {"up": {}, "down": {}}
-        passed_over = [f"{shown(name)}: a folder" for name in folder.folders]
+        passed_over = [f"{shown(name)}: {_why_no_migration(name)}" for name in folder.folders]
         for name in sorted(folder.files):
             match = SHAPE.match(name)
             if match is None:
@@ -95,6 +95,10 @@ def _script(data: bytes, path: str) -> Script:
             details={"path": path, "format": "sqlx"},
         )
     return Script(text=text, path=path, empty=nothing_in(text))
+
+
+def _why_no_migration(name: str) -> str:
+    return NO_HOOKS if name == HOOKS else "a folder"
 
 
 def _not_sql(folder: Folder, name: str) -> SourceError:

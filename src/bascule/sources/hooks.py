@@ -11,12 +11,11 @@ from typing import get_args
 
 from bascule.domain.migration import Hook, HookEvent, Script
 from bascule.sources.comments import nothing_in
-from bascule.sources.folder import Folder, require_names, scan, shown
+from bascule.sources.folder import HOOKS, Folder, require_names, scan, shown
 from bascule.sources.reading import decode, read_bytes
 from bascule.sources.variables import require_usable, substitute
 
 EVENTS: tuple[HookEvent, ...] = get_args(HookEvent)
-FOLDER = "hooks"
 
 
 def hooks(folder: str, *, variables: Mapping[str, str] | None = None) -> tuple[Hook, ...]:
@@ -37,17 +36,17 @@ def unknown_hooks(folder: str) -> tuple[str, ...]:
         return ()
     known = {f"{event}.sql" for event in EVENTS}
     strangers = sorted(name for name in (*inner.files, *inner.folders) if name not in known)
-    return tuple(
-        f"{FOLDER}/{shown(name)}: no hook; known are {', '.join(sorted(known))}" for name in strangers
-    ) + tuple(f"{FOLDER}/{word}" for word in inner.aside)
+    return tuple(f"{HOOKS}/{shown(name)}: no hook; known are {', '.join(sorted(known))}" for name in strangers) + tuple(
+        f"{HOOKS}/{word}" for word in inner.aside
+    )
 
 
 def _inner(folder: str) -> Folder | None:
     outer = scan(folder)
-    if FOLDER not in outer.folders:
+    if HOOKS not in outer.folders:
         return None
-    require_names(outer, [FOLDER])
-    return scan(outer.join(FOLDER))
+    require_names(outer, [HOOKS])
+    return scan(outer.join(HOOKS))
 
 
 def _read(event: HookEvent, path: str, variables: Mapping[str, str]) -> Hook:

@@ -17,7 +17,7 @@ import pytest
 from bascule.databases.postgres import wire
 from bascule.databases.postgres.door import Door
 from bascule.domain.statement import Effect
-from bascule.errors import BasculeError, Refused, TargetUnreachable
+from bascule.errors import BasculeError, ConfigError, Refused, TargetUnreachable
 from bascule.ports.database import Limits, WorkFailed
 from bascule.testing import PostgresServer
 from tests.integration.postgresql.target_builders import job, leased, names_of, opened, rows, statement, touch, wait_for
@@ -171,6 +171,11 @@ def test_a_role_that_may_not_create_is_told_what_it_needs(bascule_postgres_url: 
                 target.ledger()
             assert refused.value.code == "no_rights"
             assert "USAGE ON SCHEMA" in refused.value.hint
+        with opened(bascule_postgres_url.replace("postgres@", f"{weak}@")) as target:
+            with pytest.raises(Refused) as refused:
+                target.ledger()  # which fails as soon as it connects
+            assert f'GRANT USAGE ON SCHEMA "bascule" TO "{weak}"' in refused.value.hint
+            assert '""' not in refused.value.hint
     finally:
         rows(bascule_postgres_url, f"DROP ROLE {weak}")
 
@@ -273,6 +278,29 @@ def test_functions_of_another_build_are_replaced(bascule_postgres_url: str) -> N
     with leased(bascule_postgres_url) as (target, lease):
         target.perform(job("SELECT 1"), lease=lease)
     assert rows(bascule_postgres_url, "SELECT code <> 'another' FROM bascule.meta") == [(True,)]
+
+
+@pytest.mark.parametrize("knows_bascule", [True, False])
+def test_a_way_past_the_pooler_to_another_database_is_named(
+    bascule_postgres_server: PostgresServer, bascule_postgres_url: str, knows_bascule: bool
+) -> None:
+    name = f"not_this_{os.getpid()}"
+    another = bascule_postgres_server.create_database(name)
+    try:
+        if knows_bascule:
+            with opened(another) as target:
+                target.prepare()
+        with opened(bascule_postgres_url, direct_url=another) as target:
+            with pytest.raises(ConfigError) as refused:
+                target.acquire(owner="me@here:1", run="run_1")
+            assert target.holder() is None
+        assert refused.value.code == "two_databases"
+        for words in ("MIGRATION_DIRECT_URL", name, "another database", "Nothing was started"):
+            assert words in refused.value.message
+        with leased(bascule_postgres_url, direct_url=bascule_postgres_url) as (target, lease):
+            target.perform(job("CREATE TABLE t (i int)"), lease=lease)
+    finally:
+        bascule_postgres_server.drop_database(name)
 
 
 def test_the_journal_may_be_kept_elsewhere(bascule_postgres_server: PostgresServer, bascule_postgres_url: str) -> None:

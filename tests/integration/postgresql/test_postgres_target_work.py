@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 from bascule.databases.postgres import message
+from bascule.databases.postgres.awake import kept_awake
 from bascule.domain.history import Fact
 from bascule.domain.statement import Touch
 from bascule.ports.database import Limits, Mark, WorkFailed
@@ -25,6 +27,16 @@ from tests.integration.postgresql.target_builders import (
     touch,
     wait_for,
 )
+
+
+@pytest.fixture
+def role(bascule_postgres_url: str) -> Iterator[str]:
+    """One that owns Bascule's schema and is no administrator."""
+    name = f"owner_{bascule_postgres_url.rsplit('_', 1)[-1]}"
+    rows(bascule_postgres_url, f"CREATE ROLE {name} LOGIN")
+    rows(bascule_postgres_url, f"CREATE SCHEMA bascule AUTHORIZATION {name}; GRANT CREATE ON SCHEMA public TO {name}")
+    yield name
+    rows(bascule_postgres_url, f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
 @pytest.mark.parametrize(
@@ -56,8 +68,35 @@ def test_the_servers_detail_hint_and_context_are_kept(bascule_postgres_url: str)
         with pytest.raises(WorkFailed) as failure:
             target.perform(job(raises), lease=lease)
     failed = failure.value
-    assert (failed.message, failed.detail, failed.hint, failed.sqlstate) == ("no", "d", "h", "ZZ999")
+    assert (failed.message, failed.detail, failed.server_hint, failed.sqlstate) == ("no", "d", "h", "ZZ999")
     assert "inline_code_block" in failed.context
+
+
+@pytest.mark.parametrize(
+    ("script", "what_it_did"),
+    [
+        ("DROP SCHEMA bascule CASCADE", "the script dropped or altered it"),
+        ("DROP TABLE bascule.ledger", "the script dropped or altered it"),
+        ("ALTER TABLE bascule.ledger DROP COLUMN version", "the script dropped or altered it"),
+        ("SET TRANSACTION READ ONLY", "the script made its transaction read-only"),
+        ("REVOKE ALL ON ALL TABLES IN SCHEMA bascule FROM me", "the script took them away"),
+        ("REVOKE ALL ON SCHEMA bascule FROM me", "the script took them away"),
+        ("REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bascule FROM me", "the script took them away"),
+    ],
+)
+def test_a_script_that_keeps_bascule_from_its_books_is_told_what_it_did_and_nothing_of_our_sql(
+    bascule_postgres_url: str, role: str, script: str, what_it_did: str
+) -> None:
+    with leased(bascule_postgres_url.replace("postgres@", f"{role}@")) as (target, lease):
+        with pytest.raises(WorkFailed) as failure:
+            target.perform(job("CREATE TABLE a (i int)", script.replace(" me", f" {role}")), lease=lease)
+        failed = failure.value
+        assert what_it_did in failed.message
+        assert (failed.statement, failed.context) == (None, "")
+        assert failed.hint
+        assert "INSERT" not in f"{failed.detail}{failed.server_hint}{failed.hint}"
+        assert names_of(target) == []
+        assert target.query("SELECT to_regclass('a')") == [(None,)]
 
 
 def test_an_error_that_shows_only_at_the_commit_undoes_everything(bascule_postgres_url: str) -> None:
@@ -438,3 +477,55 @@ def test_the_commit_is_known_when_the_connection_breaks_right_after_it(
         target.perform(job("CREATE TABLE t (i int)"), lease=lease)
         assert names_of(target) == ["m"]
         target.perform(job("CREATE TABLE u (i int)", name="next"), lease=lease)
+
+
+def test_a_function_may_compute_for_longer_than_a_transaction_may_be_idle(bascule_postgres_url: str) -> None:
+    def work(connection: psycopg.Connection) -> None:
+        connection.execute("CREATE TABLE a (i int)")
+        time.sleep(1.7)
+        connection.execute("INSERT INTO a VALUES (1)")
+
+    with leased(bascule_postgres_url, limits=Limits(idle_timeout=1.0)) as (target, lease):
+        target.perform_with(job(), work, lease=lease)
+        assert (names_of(target), target.query("SELECT i FROM a")) == (["m"], [(1,)])
+
+
+def test_without_the_lease_an_idle_transaction_is_ended_as_before(
+    bascule_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(connection: psycopg.Connection) -> None:
+        connection.execute("CREATE TABLE a (i int)")
+        given_up.append(True)
+        time.sleep(1.7)
+        connection.execute("INSERT INTO a VALUES (1)")
+
+    given_up: list[bool] = []
+    with leased(bascule_postgres_url, limits=Limits(idle_timeout=1.0)) as (target, lease):
+        monkeypatch.setattr(lease.keeper, "held", lambda: not given_up)
+        with pytest.raises(WorkFailed) as failure:
+            target.perform_with(job(), work, lease=lease)
+        assert failure.value.kind == "lost"
+
+
+def test_what_an_author_does_with_the_connection_is_not_disturbed_by_keeping_it_awake(
+    bascule_postgres_url: str,
+) -> None:
+    def work(connection: psycopg.Connection) -> None:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE a (i int)")
+        with cursor.copy("COPY a FROM STDIN") as copy:
+            for number in range(3):
+                copy.write_row((number,))
+                time.sleep(0.02)
+        for _ in cursor.stream("SELECT i FROM a"):
+            time.sleep(0.02)
+        with connection.pipeline():
+            cursor.execute("INSERT INTO a VALUES (3)")
+            time.sleep(0.02)
+
+    def often(connection: psycopg.Connection) -> None:
+        kept_awake(work, every=0.001, held=lambda: True)(connection)
+
+    with leased(bascule_postgres_url) as (target, lease):
+        target.perform_with(job(), often, lease=lease)
+        assert target.query("SELECT count(*) FROM a") == [(4,)]

@@ -36,6 +36,16 @@ def test_every_verb_explains_itself_and_knows_the_global_options(verb: str, caps
     assert "--json" in shown
 
 
+@pytest.mark.parametrize("verb", ["up", "rollback", "recover"])
+def test_the_wait_for_the_lease_is_not_taken_for_the_wait_for_locks(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "wait for the lease while another run has it" in shown
+    assert "Locks on tables (SQLite: on the file) are waited for by limits.lock_retry." in shown
+
+
 @pytest.mark.parametrize(
     "line", [["--json", "--help"], ["--help", "--json"], ["--json", "up", "--help"], ["up", "-h", "--json"]]
 )

@@ -44,3 +44,11 @@ def test_lines_go_through_whoever_draws(capsys: pytest.CaptureFixture[str]) -> N
     output.note("three")
     assert taken == ["one"]
     assert capsys.readouterr().err == "two\nthree\n"
+
+
+def test_a_secret_that_json_writes_otherwise_or_uses_itself_leaves_a_document_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = Output(json=True, clean=lambda text: text.replace('it"s', "***").replace("true", "***"))
+    output.document({"message": 'it"s true', "success": True})
+    assert json.loads(capsys.readouterr().out) == {"message": "*** ***", "success": True}

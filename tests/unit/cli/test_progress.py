@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from bascule.cli.moment import Moment
 from bascule.cli.picture import picture
-from bascule.cli.progress import Drawing, Heartbeat, Moment, Progress
+from bascule.cli.progress import Drawing, Heartbeat, Progress
 from bascule.domain.event import Event
 
 
@@ -74,6 +75,25 @@ def test_something_is_drawn_while_it_runs_and_nothing_after(
     progress(event("completed", executionTime=500))
     assert not canvas.visible
     assert "applied one in 500 ms" in lines
+
+
+@pytest.mark.parametrize("breaks", ["draw", "clear"])
+def test_a_display_that_fails_is_told_once_and_the_run_goes_on_in_lines(
+    lines: list[str], canvas: Canvas, breaks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such colour")
+
+    monkeypatch.setattr(canvas, breaks, fail)
+    progress = Progress(lines.append, canvas)
+    progress(event("started", steps=1))
+    told = "The display of progress failed (ValueError: no such colour); the run goes on without it."
+    deadline = time.monotonic() + 5
+    while told not in lines and time.monotonic() < deadline:
+        time.sleep(0.01)
+    progress(event("completed", executionTime=12))
+    progress.close()
+    assert sorted(lines) == sorted([told, "applying one", "applied one in 12 ms"])
 
 
 def test_a_line_of_somebody_else_takes_the_drawing_away_first(

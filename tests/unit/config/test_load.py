@@ -397,3 +397,9 @@ def test_no_secret_is_shown_anywhere(settings: Callable[..., Settings], write: W
     assert "hunter2hunter2" not in read.clean(
         "cannot log in with hunter2hunter2 at postgresql://j:hunter2hunter2@db/journal"
     )
+
+
+def test_durations_are_shown_as_people_write_them(settings: Callable[..., Settings]) -> None:
+    shown = {each.entry.name: each.value for each in settings(MIGRATION_LOCK_WAIT="90").shown}
+    assert (shown["preimage_retention"], shown["limits.lock_timeout"], shown["lock_wait"]) == ("30 d", "50 ms", "90 s")
+    assert (shown["limits.lock_retry"], shown["limits.statement_timeout"]) == ("1 min", "")

@@ -97,7 +97,7 @@ def test_what_reads_is_said_to_depend_on_data_and_never_guessed(reading: str) ->
         dialect="postgresql",
     )
     assert texts(recorded.statements) == ["DELETE FROM t"]
-    assert recorded.depends_on_data == "depends on data: rehearse (line 6 reads the database)"
+    assert recorded.depends_on_data == "depends on data: try it on a copy of the database (line 6 reads the database)"
     assert not recorded.complete
 
 
@@ -109,7 +109,9 @@ def test_a_loop_until_no_more_rows_change_ends_at_once() -> None:
         """),
         dialect="sqlite",
     )
-    assert recorded.depends_on_data == "depends on data: rehearse (line 4 asks how many rows were changed)"
+    assert recorded.depends_on_data == (
+        "depends on data: try it on a copy of the database (line 4 asks how many rows were changed)"
+    )
 
 
 def test_a_number_of_rows_that_is_only_printed_stops_nobody() -> None:
@@ -123,7 +125,7 @@ def test_the_example_that_reads_rows_depends_on_data_after_its_first_columns() -
         "ALTER TABLE accounts ADD COLUMN given VARCHAR(100)",
         "ALTER TABLE accounts ADD COLUMN family VARCHAR(100)",
     ]
-    assert recorded.depends_on_data == "depends on data: rehearse (line 19 reads the database)"
+    assert recorded.depends_on_data == "depends on data: try it on a copy of the database (line 19 reads the database)"
 
 
 def test_a_backfill_is_recorded_whole_and_named_where_it_will_run_in_batches() -> None:

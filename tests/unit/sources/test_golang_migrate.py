@@ -38,6 +38,13 @@ def test_one_integer_written_in_two_ways_is_refused(tmp_path: Path, direction: s
         GolangMigrateSource(str(tmp_path)).listing()
 
 
+def test_hooks_beside_foreign_migrations_are_said_not_to_run(tmp_path: Path) -> None:
+    source = GolangMigrateSource(str(write(tmp_path, "1_a.up.sql", "hooks/before_up.sql")))
+
+    (words,) = source.passed_over()
+    assert words == "hooks: a folder; hooks belong to the native format, so what is in it does not run here"
+
+
 def test_a_down_without_its_up_is_named(tmp_path: Path) -> None:
     source = GolangMigrateSource(str(write(tmp_path, "1_a.up.sql", "3_c.down.sql", "atlas.sum", "test/1_x.up.sql")))
 

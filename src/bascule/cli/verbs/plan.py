@@ -25,7 +25,7 @@ def command(call: Call, names: tuple[str, ...], to: str | None, out: str | None)
     with reading(call) as context:
         report = plan(context, names=names, to=to)
     for line in plan_lines(report.migrations):
-        call.output.text(line)
+        call.output.text(call.output.clean(line))
     if not report.migrations:
         call.output.text("Nothing to do.")
     for warning in report.warnings:

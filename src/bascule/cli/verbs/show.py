@@ -26,7 +26,7 @@ def command(call: Call, name: str) -> None:
     with reading(call) as context:
         report = show(context, name)
     for line in lines(report):
-        call.output.text(line)
+        call.output.text(call.output.clean(line))
     call.output.document(report.as_dict())
 
 

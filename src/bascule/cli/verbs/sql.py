@@ -21,4 +21,4 @@ def command(call: Call, names: tuple[str, ...], to: str | None, down: bool) -> N
     with reading(call) as context:
         text = script(context, names=names, to=to, direction="down" if down else "up")
     call.output.text(text.removesuffix("\n"))
-    call.output.document({"sql": text})
+    call.output.document({"sql": text}, exactly=True)

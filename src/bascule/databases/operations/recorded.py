@@ -50,7 +50,7 @@ def statements_of(
     try:
         run(function, carrier)
     except DependsOnData as reason:
-        depends = f"depends on data: rehearse (line {reason.line} {reason.what})"
+        depends = f"depends on data: try it on a copy of the database (line {reason.line} {reason.what})"
     return Recorded(statements=tuple(made), depends_on_data=depends, batched=tuple(carrier.batched))
 
 

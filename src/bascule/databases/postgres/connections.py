@@ -16,11 +16,11 @@ from bascule.databases.postgres.door import PATIENCE, Door
 from bascule.databases.postgres.errors import refusal, unreachable
 from bascule.databases.postgres.farewell import see_off
 from bascule.databases.postgres.keeper import now
-from bascule.databases.postgres.layout import refuse_newer, refuse_stranger
 from bascule.databases.postgres.message import identifier, literal
+from bascule.databases.postgres.meta import refuse_newer, refuse_stranger
 from bascule.databases.postgres.session import Session, read_plainly
 from bascule.databases.postgres.wire import ask, exchange, settled
-from bascule.errors import TargetUnreachable
+from bascule.errors import ConfigError, TargetUnreachable
 from bascule.ports.database import TargetOptions
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ FRESH: Final = 2.0
 """Seconds for which what the target said about itself is not asked again."""
 _PASSING: Final = ("unreachable", "not_ready", "too_many_connections", "unknown_host")
 """Codes of refusals that a server which comes back ends."""
+# A copy of a whole cluster keeps its number; hardly anybody runs both behind one name. Some services do not tell it.
+_IDENTITY: Final = """SELECT
+  CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+    THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
+  (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()),
+  pg_catalog.current_database(),
+  pg_catalog.pg_is_in_recovery()"""
 
 
 class Connections:
@@ -51,12 +58,17 @@ class Connections:
         """The one that the work on these connections is done under."""
         self._search_path = options.search_path
         past_pooler = options.direct_url or url
+        check = self._require_the_same if options.direct_url else None
         self._door = Door(url, application=options.application, tag=self.tag)
         self._past_pooler = (
-            Door(past_pooler, application=options.application, tag=self.tag) if options.direct_url else None
+            Door(past_pooler, application=options.application, tag=self.tag, check=check)
+            if options.direct_url
+            else None
         )
         # Another tag: what it does is not the work that has to be gone before somebody else may begin.
-        self.beside = Door(past_pooler, application=options.application, tag=self.tag + "+")
+        self.beside = Door(past_pooler, application=options.application, tag=self.tag + "+", check=check)
+        self._identity: tuple[str | None, ...] = ()
+        """What `_IDENTITY` answers on the main connection, once it was asked."""
         self._main: Session | None = None
         self._direct: Session | None = None
         self._lost: list[Session] = []
@@ -204,9 +216,36 @@ class Connections:
         except psycopg.Error as exc:
             if exc.sqlstate is None:
                 raise unreachable(str(exc), where=door.where()) from exc
-            raise refusal(exc, schema=self.schema, user="", database="", doing="look at the database") from exc
+            raise refusal(
+                exc, schema=self.schema, user=door.user, database=door.database, doing="look at the database"
+            ) from exc
         self._looked_at = time.monotonic()
         return session
+
+    def _require_the_same(self, connection: Connection) -> None:
+        """What was opened past the pooler has to be the database behind it. Raises ConfigError, psycopg.Error.
+
+        The first time is while a lease is being taken, when nothing else is under way on the main connection.
+        """
+        if not self._identity:
+            self._identity = ask(self.main().connection, _IDENTITY)[0]
+        found = ask(connection, _IDENTITY)[0]
+        if found == self._identity:
+            return
+        *ours, our_standby = self._identity
+        *its, its_standby = found
+        door, where = self.beside, self._door.where()
+        if ours == its and its_standby == "t" and our_standby == "f":
+            what, hint = "a standby of it, which cannot be written", "Name the primary there"
+        else:
+            what, hint = "another database", "Name the same database there, past the pooler"
+        raise ConfigError(
+            f"direct_url (MIGRATION_DIRECT_URL) leads to {door.where()}, and the address of the target "
+            f"(DATABASE_URL) to {where}, database {self._identity[2]}: that is {what}. Nothing was started.",
+            code="two_databases",
+            hint=f"{hint}, or take the setting away.",
+            details={"setting": "direct_url", "location": where, "direct": door.where()},
+        )
 
     def _open_again(self, *, was_primary: bool) -> Session:
         until = time.monotonic() + self.limits.reconnect

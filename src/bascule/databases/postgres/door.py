@@ -32,14 +32,25 @@ _DEFAULTS: Mapping[str, int] = {
 class Door:
     """One address. `open` may be called from several threads."""
 
-    def __init__(self, url: str | Callable[[], str], *, application: str, tag: str) -> None:
+    def __init__(
+        self,
+        url: str | Callable[[], str],
+        *,
+        application: str,
+        tag: str,
+        check: Callable[[Connection], None] | None = None,
+    ) -> None:
         """`url` may be a function, which is then asked for each connection (a password that changes). `tag` ends the
         application name of every connection, so that its server process can be told from those of other processes.
+        `check` is given each new connection before anybody else, and raises where it must not be used.
         """
         self._ask = url if callable(url) else lambda: url
         self._application = application
         self._tag = tag
+        self._check = check
         self._place = ""
+        self.user, self.database = "", ""
+        """Whom the last connection was opened as, and to which database; empty before one was."""
 
     def open(self, *, patience: float = PATIENCE) -> Connection:
         """A connection in autocommit mode that prepares no statements by itself.
@@ -73,7 +84,7 @@ class Door:
         parameters = self._parameters(address)
         self._place = place(parameters)
         try:
-            return psycopg.connect(
+            connection = psycopg.connect(
                 "", autocommit=True, prepare_threshold=None, **self._completed(parameters, max(1, int(seconds)))
             )
         except (psycopg.Error, UnicodeError) as exc:
@@ -81,6 +92,14 @@ class Door:
             raised = unreachable(words, where=self._place, user=str(parameters.get("user") or ""))
             # The driver's error may repeat the password: it is kept as the cause only where there is none to repeat.
             raise raised from (None if secrets_of(address) else exc)
+        self.user, self.database = connection.info.user, connection.info.dbname
+        if self._check is not None:
+            try:
+                self._check(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     def _parameters(self, address: str) -> dict[str, Any]:
         import psycopg

@@ -35,6 +35,33 @@ _KINDS: Mapping[str, FailureKind] = {
     "57P03": "lost",
     "57P05": "lost",  # idle for too long
 }
+AN_AUTHORS: Final = -1
+"""In the place of a statement's number: an author's function sent it, so no number of a script's is known."""
+
+# The statement that writes down what became of a script, and what must have happened for it to fail so.
+_AFTERWARDS = re.compile(r"\.leave\(")
+_SHUT = re.compile(r"permission denied for (?:schema|function leave)\b")
+_OWN_FUNCTION = re.compile(r"^PL/pgSQL function \S+\.(?:enter|keep|leave|shape)\(", re.MULTILINE)
+_GONE = (
+    "what Bascule keeps in this database is not as it was: the script dropped or altered it (DROP SCHEMA, ALTER TABLE)",
+    "Leave Bascule's schema out of the script: the ledger is in it.",
+)
+_CAUSES: Mapping[str, tuple[str, str]] = {
+    # SQLSTATE: what the script did, what to do about it
+    "25006": (
+        "the script made its transaction read-only (SET TRANSACTION READ ONLY, SET default_transaction_read_only)",
+        "Take that out of the script: the ledger row is written in the same transaction.",
+    ),
+    "42501": (
+        "the rights on what Bascule keeps in this database are gone: the script took them away (REVOKE, ALTER … OWNER)",
+        "Take that out of the script, or do it by hand as an administrator.",
+    ),
+    "3F000": _GONE,
+    "42P01": _GONE,
+    "42703": _GONE,
+    "42883": _GONE,
+    "55000": _GONE,
+}
 _BY_REQUEST = re.compile("user request|conflict with recovery")
 
 # A server in another language than English keeps its own words and gets the code "unreachable": libpq hands out no
@@ -96,29 +123,43 @@ def work_failed(
     *,
     kind: FailureKind | None = None,
     words: str | None = None,
-    statement: int | None = None,
+    statement: int | None = AN_AUTHORS,
     position: int | None = None,
     blockers: tuple[str, ...] = (),
 ) -> WorkFailed:
     """What the server told, as the ports know it. The caller raises it from the driver's error. `words`: where we know
-    better than the server why.
+    better than the server why. `statement`: its number, None where it is one of Bascule's own.
     """
     sqlstate = told.sqlstate or ""
     message = told.message_primary or "the server gave no reason"
-    hint = told.message_hint or ""
+    context, hint = told.context or "", ""
     if sqlstate == NOT_OURS:
         hint = "Take COMMIT and ROLLBACK out of the script, or turn its surrounding transaction off."
+    cause = _cause(sqlstate, message, context) if statement is None else None
+    if cause is not None:
+        words, hint = words or f"{cause[0]}. The server says: {message}", cause[1]
+    if statement is None and _OWN_FUNCTION.search(context):
+        context = ""  # it would show SQL that nobody but us has written
     return WorkFailed(
         kind or kind_of(sqlstate, message),
         words or message,
-        statement=statement,
+        statement=None if statement == AN_AUTHORS else statement,
         position=position,
         sqlstate=sqlstate,
         detail=told.message_detail or "",
         hint=hint,
-        context=told.context or "",
+        server_hint="" if cause is not None else told.message_hint or "",
+        context=context,
         blockers=blockers,
     )
+
+
+def _cause(sqlstate: str, message: str, context: str) -> tuple[str, str] | None:
+    """What a script did that Bascule's own statement after it fails; None where it was something else."""
+    afterwards = _AFTERWARDS.search(context) or _AFTERWARDS.search(message)
+    # Where the schema itself cannot be had the server names no function; the statement before the script had it.
+    of_the_schema = not context and (sqlstate == "3F000" or (sqlstate == "42501" and _SHUT.search(message)))
+    return _CAUSES.get(sqlstate) if afterwards or of_the_schema else None
 
 
 def driver_failed(exc: psycopg.Error) -> WorkFailed:

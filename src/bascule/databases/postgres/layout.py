@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.message import identifier, literal
+from bascule.databases.postgres.meta import LAYOUT, STRANGER, look_sql, parsed, refuse_newer, refuse_stranger
 from bascule.databases.postgres.wire import FATAL_ERROR, IDLE, exchange
 from bascule.errors import LockNotAvailable, Refused
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-LAYOUT: Final = 1
-"""Counts up when a table or the signature of a function changes. Bodies of functions are told apart by `code` alone.
-"""
-
 PATIENCE: Final = 30.0
 """Seconds to wait for another process that is just making the same."""
 
@@ -35,36 +32,32 @@ _COMMENTS = re.compile(r"^[ ]*--.*\n", re.MULTILINE)
 _HERE = Path(__file__).parent
 _LOCK: Final = 7025
 """Any number: it keeps our advisory lock apart from those of others over the same name."""
-_LOOK: Final = """DO $look$ BEGIN
-IF EXISTS (
-  SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname = {schema} AND c.relname = 'meta' AND c.relkind = 'r'
-) THEN
-  PERFORM pg_catalog.set_config('bascule.meta', (
-    SELECT (pg_catalog.to_jsonb(m) || pg_catalog.jsonb_build_object('stranger', {stranger}))::text
-    FROM {own}.meta AS m, pg_catalog.pg_namespace AS n WHERE n.nspname = {schema}
-  ), true);
-END IF;
-END $look$"""
-# Whoever owns the schema can put functions of their own in the place of Bascule's, and whoever calls those lends them
-# their rights. An administrator could do so anyway, and is a member of every role, so membership says nothing of one.
-_STRANGER = """(
-  SELECT CASE WHEN me.oid <> n.nspowner AND NOT its.rolsuper
-    AND (me.rolsuper OR NOT pg_catalog.pg_has_role(me.oid, n.nspowner, 'USAGE'))
-    THEN pg_catalog.jsonb_build_object('owner', its.rolname, 'me', me.rolname, 'lends', me.rolsuper) END
-  FROM pg_catalog.pg_roles AS me, pg_catalog.pg_roles AS its
-  WHERE me.rolname OPERATOR(pg_catalog.=) current_user AND its.oid = n.nspowner
-)"""
 # The bodies are compiled when they are first run, which each of them is in every run's tests: not here as well.
 _PREPARE = (
     "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; SET LOCAL client_min_messages = warning; "
     "SET LOCAL check_function_bodies = off;"
 )
 
-# Functions are for everybody as they are made, and an administrator's default privileges may give more away.
+# What is there before, so that what an administrator has granted on it stays.
+_THERE = """
+DO $there$ BEGIN
+  PERFORM set_config('bascule.there', coalesce((
+    SELECT string_agg(what, ',')
+    FROM (
+      SELECT 'c' || oid AS what, relnamespace AS space FROM pg_class
+      UNION ALL
+      SELECT 'p' || oid, pronamespace FROM pg_proc
+    ) AS had
+    JOIN pg_namespace AS n ON n.oid = space AND n.nspname = {schema}
+  ), ''), true);
+END $there$;
+"""
+# Functions are for everybody as they are made, and an administrator's default privileges may give more away. Who may
+# run every function that was there may run a new one too, or would be left with half of them.
 _OWNER_ONLY = """
 DO $owner$
 DECLARE
+  there constant text[] := coalesce(string_to_array(current_setting('bascule.there', true), ','), '{{}}');
   given record;
 BEGIN
   FOR given IN
@@ -72,18 +65,33 @@ BEGIN
       CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS whom
     FROM (
       SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS what, relnamespace AS space,
-        quote_ident(relname) AS name, relacl AS acl, relowner AS owner
+        quote_ident(relname) AS name, relacl AS acl, relowner AS owner, 'c' || oid AS id
       FROM pg_class WHERE relkind IN ('r', 'S')
       UNION ALL
       SELECT 'FUNCTION', pronamespace, quote_ident(proname) || '(' || pg_get_function_identity_arguments(oid) || ')',
-        coalesce(proacl, acldefault('f', proowner)), proowner
+        coalesce(proacl, acldefault('f', proowner)), proowner, 'p' || oid
       FROM pg_proc
     ) AS made
     JOIN pg_namespace AS n ON n.oid = space AND n.nspname = {schema}
     CROSS JOIN LATERAL aclexplode(acl)
-    WHERE grantee <> owner AND pg_has_role(owner, 'USAGE')
+    WHERE grantee <> owner AND pg_has_role(owner, 'USAGE') AND id <> ALL (there)
   LOOP
     EXECUTE format('REVOKE ALL ON %s %s FROM %s', given.what, given.name, given.whom);
+  END LOOP;
+  FOR given IN
+    WITH ours AS (
+      SELECT p.oid, 'p' || p.oid = ANY (there) AS old, p.proacl, p.proowner,
+        format('%I.%I(%s)', n.nspname, proname, pg_get_function_identity_arguments(p.oid)) AS name
+      FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace AND n.nspname = {schema}
+    ), users AS (
+      SELECT grantee FROM ours CROSS JOIN LATERAL aclexplode(proacl)
+      WHERE old AND privilege_type = 'EXECUTE' AND grantee <> proowner
+      GROUP BY grantee HAVING count(DISTINCT oid) = (SELECT count(*) FROM ours WHERE old)
+    )
+    SELECT name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS whom
+    FROM ours, users WHERE NOT old AND pg_has_role(proowner, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', given.name, given.whom);
   END LOOP;
 END
 $owner$;
@@ -100,14 +108,6 @@ def code() -> str:
     return hashlib.sha256(without_comments(shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
 
 
-def look_sql(schema: str) -> str:
-    """A statement that leaves Bascule's words about itself, as JSON, in the setting ``bascule.meta`` for the rest of
-    the message or transaction; nothing where the schema or its tables are not there. Reads no table that may be
-    missing, so it raises no error.
-    """
-    return _LOOK.format(schema=literal(schema), own=identifier(schema), stranger=_STRANGER)
-
-
 def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
     """Nothing is left to make. Raises `Refused` (code ``newer_ledger``) when a later Bascule made it."""
     if meta is None:
@@ -115,31 +115,6 @@ def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
     refuse_newer(meta, schema)
     refuse_stranger(meta.get("stranger"), schema)
     return bool(meta["layout"] == LAYOUT and meta["code"] == code())
-
-
-def refuse_newer(meta: dict[str, Any], schema: str) -> None:
-    """Raises `Refused` (code ``newer_ledger``) when a later Bascule made the tables."""
-    if meta["layout"] > LAYOUT:
-        raise Refused(
-            f"The schema {schema} was written by a newer Bascule "
-            f"(layout {meta['layout']}, this one knows up to {LAYOUT}).",
-            code="newer_ledger",
-            hint="Use that newer version here as well.",
-        )
-
-
-def refuse_stranger(stranger: dict[str, Any] | None, schema: str) -> None:
-    """Raises `Refused` (code ``foreign_schema``) where the schema is another role's, which could change what is called
-    there.
-    """
-    if stranger:
-        raise Refused(
-            f"The schema {schema} belongs to the role {stranger['owner']}, and you are {stranger['me']}: "
-            "its owner could change what runs with your rights.",
-            code="foreign_schema",
-            hint=f"Run as {stranger['owner']}, or make it yours with ALTER SCHEMA {identifier(schema)} OWNER TO "
-            f"{identifier(stranger['me'])} after a look at what is in it, or name another schema in the settings.",
-        )
 
 
 def prepare(connections: Connections) -> None:
@@ -203,17 +178,10 @@ def _try_install(connection: Connection, schema: str) -> bool:
 
 def _refuse_strangers_empty_schema(connection: Connection, schema: str) -> None:
     """A schema that is there already, without anything of Bascule's in it, may be somebody else's too."""
-    asked = f"SELECT {_STRANGER} FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {literal(schema)}"
+    asked = f"SELECT {STRANGER} FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {literal(schema)}"
     found = _checked(exchange(connection, asked.encode()))[0]
     if found.ntuples:
         refuse_stranger(parsed(found.get_value(0, 0)), schema)
-
-
-def parsed(value: str | bytes | None) -> dict[str, Any] | None:
-    """What `look_sql` left behind."""
-    import json
-
-    return json.loads(value) if value else None
 
 
 def make_sql(schema: str) -> str:
@@ -233,6 +201,8 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
             f"CREATE SCHEMA {own}; REVOKE ALL ON SCHEMA {own} FROM PUBLIC; END IF; END $schema$;"
         )
         parts.append(_read("layout.sql").replace("@schema@", own))
+    else:
+        parts.append(_THERE.format(schema=literal(schema)))
     parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own))
     if meta is None:
         parts.append(f"INSERT INTO {own}.meta (layout, code) VALUES ({LAYOUT}, '{code()}');")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.databases.postgres.door import Door
-from bascule.databases.postgres.layout import look_sql, parsed
 from bascule.databases.postgres.message import CLEAR_TRACES, literal
+from bascule.databases.postgres.meta import look_sql, parsed
 from bascule.databases.postgres.wire import FATAL_ERROR, ask, exchange
 from bascule.errors import Refused
 from bascule.ports.database import TargetInfo

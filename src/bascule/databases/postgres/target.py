@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from bascule.databases.postgres import memory, reconcile
 from bascule.databases.postgres.aside import Aside
+from bascule.databases.postgres.awake import kept_awake
 from bascule.databases.postgres.connections import Connections
 from bascule.databases.postgres.elsewhere import Elsewhere
 from bascule.databases.postgres.errors import driver_failed, missing_driver
@@ -212,7 +213,8 @@ class PostgresTarget:
         """
         own, inside = _ours(lease), self._elsewhere is None
         performer = self._performer(self._connections.main())
-        done = performer.perform_with(job, work, token=own.token, keeper=own.keeper, facts=inside, watch=watch)
+        awake = kept_awake(work, every=self._limits.idle_timeout / 3, held=own.held)
+        done = performer.perform_with(job, awake, token=own.token, keeper=own.keeper, facts=inside, watch=watch)
         if not inside:
             self.append(job.facts, durable=False)
         return done

@@ -14,7 +14,6 @@ transaction. Two things are better and as safe (https://sqlite.org/wal.html):
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -65,6 +64,8 @@ class JournalMode:
     def restore(self) -> None:
         """At the end. Leaves a journal where another connection is writing: it is that one's now."""
         if self._ours and not self._leave(_PATIENCE):
+            import logging  # hardly ever needed
+
             logging.getLogger("bascule.sqlite").warning(
                 "%s stays in WAL mode for now, because another program has opened it meanwhile. That is safe. The next "
                 "run sets it back to journal_mode=delete.",
