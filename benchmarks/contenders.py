@@ -51,7 +51,7 @@ def bascule(dialect: str, migrations: list[Small], home: Path) -> Contender:
     folder = write_native(home / "native", migrations)
 
     def command(url: str) -> Command:
-        up: Command = [python(), "-m", "bascule", "up", "--no-progress", "--json"]
+        up: Command = [python(), "-m", "bascule", "up", "--no-progress", "--no-validate", "--no-backup"]
         return [*up, "--database-url", url, "--migrations-dir", folder]
 
     table = "bascule.ledger" if dialect == "postgresql" else "bascule_ledger"

@@ -37,7 +37,6 @@ WITHOUT_EFFECT = {
     "metrics_dir",
     "alerts_dir",
     "preimage_retention",
-    "validation.enabled",
     "validation.strict",
     "monitoring.enabled",
     "monitoring.health_check_interval",

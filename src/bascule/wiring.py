@@ -125,6 +125,7 @@ def context(
             late=settings.late,
             lock_wait=settings.lock_wait,
             limits=Limits(**settings.limits),  # type: ignore[arg-type]
+            validate=settings.validation_enabled,
             variables=settings.variables,
             outside=outside(settings.fingerprint_ignore),
         ),

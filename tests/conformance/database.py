@@ -23,7 +23,7 @@ import pytest
 
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.statement import Effect, ObjectName, Statement, Touch
-from bascule.ports.database import Job, Lease, LedgerChange, Mark, Target, WorkFailed
+from bascule.ports.database import Job, Lease, LedgerChange, Mark, Meanwhile, Target, WorkFailed
 
 TargetFactory = Callable[[], Target]
 """Opens one more target on the same database; the fixture closes them all."""
@@ -319,11 +319,12 @@ class TargetConformance:
         target.perform(applied(CREATE), lease=lease)
         assert [row.name for row in target.ledger()] == ["create_thing"]
 
-    def test_meanwhile_is_called_once(self, target: Target) -> None:
+    def test_what_is_to_be_done_meanwhile_is_done_once_and_told_in_the_caller_s_thread(self, target: Target) -> None:
         lease = lease_of(target)
-        calls: list[int] = []
-        target.perform(applied(CREATE), lease=lease, meanwhile=lambda: calls.append(1))
-        assert calls == [1]
+        calls: list[object] = []
+        meanwhile = Meanwhile(tell=lambda: calls.append(threading.get_ident()), think=lambda: calls.append("thought"))
+        target.perform(applied(CREATE), lease=lease, meanwhile=meanwhile)
+        assert sorted(calls, key=str) == [threading.get_ident(), "thought"]
 
     # The ledger
 

@@ -108,6 +108,21 @@ class Performed:
     """Warnings of the server, for people."""
 
 
+def _nothing() -> None:
+    """There is nothing to tell, and what comes next is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meanwhile:
+    """What can be done in the time in which the server is busy with a job. Each of them is called once for it."""
+
+    tell: Callable[[], object] = _nothing
+    """Called in the caller's own thread."""
+    think: Callable[[], Job | None] = _nothing
+    """May be called in another thread. Answers the job that will come next, if it knows, so that this can be made ready
+    too."""
+
+
 FailureKind = Literal[
     "error", "lock_timeout", "deadlock", "serialization", "lost", "fence", "cancelled", "timeout", "full"
 ]
@@ -256,11 +271,9 @@ class Target(Protocol):
         """Who holds the lease now; None when nobody does. Takes nothing."""
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:
-        """One transaction. `meanwhile` is called once while the server is busy, for work that can be done in that time.
-        It may answer the job that will come next, so that this can be made ready too. Raises `WorkFailed`.
-        """
+        """One transaction. What `meanwhile` or one of its parts raises undoes it and comes out. Raises `WorkFailed`."""
 
     def perform_with(
         self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None
@@ -305,8 +318,13 @@ class Target(Protocol):
         ledger's change after it.
         """
 
-    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
-        """Rows of a read-only statement, for diagnosis."""
+    def query(
+        self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()
+    ) -> Sequence[tuple[Any, ...]]:
+        """Rows of a read-only statement, for diagnosis. With `seconds` it is ended after that time, waits for no
+        lock longer than an instant, and sees all rows or none (PostgreSQL: row security refuses instead of hiding).
+        `settings`: SET statements that are made for this one look. Raises `WorkFailed`.
+        """
 
     def open_reader(self) -> Any:
         """A connection of the driver's own in autocommit mode, for an author's Python that reads between its steps.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from bascule.domain.history import Fact, LedgerEntry
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.errors import BasculeError
-from bascule.ports.database import Lease
+from bascule.ports.database import Lease, Meanwhile
 from bascule.services.apply_one import apply_one
 from bascule.services.carry_out import CarryOut
+from bascule.services.checking import Checks, checks
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment
@@ -52,12 +54,15 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             now = look(context, situation.refs)
             if _changed(situation, now):
                 planned = _again(context, request, now, planned)
-            _with_hooks(context, lease, planned, runs)
+            checked = checks(context, planned, wanted=request.validate)
+            for words in checked.warnings():
+                context.say(f"Warning: {words}")
+            _with_hooks(context, lease, planned, runs, checked)
     return Report(
         success=True,
         message=_did(runs),
         runs=tuple(runs),
-        warnings=_warnings(choice, planned),
+        warnings=(*_warnings(choice, planned), *checked.warnings()),
         details={"losses": list(losses)} if losses else {},
     )
 
@@ -101,15 +106,19 @@ def _again(
     return tuple(kept[ref.name] for ref in choice.order)
 
 
-def _with_hooks(context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run]) -> None:
+def _with_hooks(
+    context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run], checked: Checks
+) -> None:
     if not planned:
         return
     run_hooks(context, lease, "before_up")
-    _run_all(context, lease, planned, runs)
+    _run_all(context, lease, planned, runs, checked)
     run_hooks(context, lease, "after_up")
 
 
-def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run]) -> None:
+def _run_all(
+    context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run], checked: Checks
+) -> None:
     """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock)
     ids = [names.mint(each.name) for each in planned]
@@ -126,9 +135,9 @@ def _run_all(context: Context, lease: Lease, planned: Sequence[PlannedMigration]
         for each, run_id in zip(planned, ids, strict=True)
     ]
     for work, following in zip(works, (*works[1:], None), strict=True):
-        work.meanwhile = following.ready if following is not None else None
+        work.meanwhile = Meanwhile(think=following.ready) if following is not None else None
         try:
-            runs.append(apply_one(work))
+            runs.append(checked.around(work.planned, partial(apply_one, work)))
         except BasculeError as error:
             _tell_of_all(error, runs, work, context)
             raise

@@ -29,7 +29,7 @@ from bascule.engine.commands import (
 from bascule.engine.decide import BEGUN, decide
 from bascule.engine.facts import Facts, recall
 from bascule.errors import BasculeError, LockNotAvailable, NeedsPerson, TargetUnreachable
-from bascule.ports.database import Job, Lease, LedgerChange, Mark, Performed, Progress, WorkFailed
+from bascule.ports.database import Job, Lease, LedgerChange, Mark, Meanwhile, Performed, Progress, WorkFailed
 from bascule.services.context import Context
 from bascule.services.entries import entry_of
 from bascule.services.failures import Left, broken_off, failed
@@ -60,7 +60,7 @@ class CarryOut:
     run_id: str
     resuming: bool = False
     """An earlier process left marks of this script; what it did is recalled first."""
-    meanwhile: Callable[[], Job | None] | None = None
+    meanwhile: Meanwhile | None = None
     rows: list[int] = field(default_factory=list)
     """Rows changed, statement by statement."""
     _notes: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from bascule.domain.history import Fact
 from bascule.domain.statement import Touch
-from bascule.ports.database import Job, Lease, LedgerChange, Performed, Target, Watch
+from bascule.ports.database import Job, Lease, LedgerChange, Meanwhile, Performed, Target, Watch
 
 
 def concealed(value: Any, conceal: Callable[[str], str]) -> Any:
@@ -41,17 +41,21 @@ class _Concealing:
         self._target.append(self._facts(facts), durable=durable)
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:
         following, self._following = self._following, None
         known = following[1] if following is not None and following[0] is job else self._job(job)
 
-        def make_ready() -> Job | None:
-            job = meanwhile() if meanwhile is not None else None
+        if meanwhile is None:
+            return self._target.perform(known, lease=lease, watch=watch)
+        tell, think = meanwhile.tell, meanwhile.think
+
+        def think_ahead() -> Job | None:
+            job = think()
             self._following = None if job is None else (job, self._job(job))
             return self._following and self._following[1]
 
-        return self._target.perform(known, lease=lease, watch=watch, meanwhile=make_ready if meanwhile else None)
+        return self._target.perform(known, lease=lease, watch=watch, meanwhile=Meanwhile(tell=tell, think=think_ahead))
 
     def perform_with(
         self, job: Job, work: Callable[[Any], None], *, lease: Lease, watch: Watch | None = None

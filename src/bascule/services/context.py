@@ -32,6 +32,8 @@ class Policy:
     """Seconds to wait for the lease; 0: not at all."""
     limits: Limits = field(default_factory=Limits)
     accept_data_loss: bool = False
+    validate: bool = True
+    """Look at the data before and after runs, unless a run is told not to."""
     variables: Mapping[str, str] = field(default_factory=dict)
     outside: Touch = field(default_factory=Touch)
     """Objects the user leaves out of fingerprints."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from bascule.engine.retry import next_wait
 from bascule.errors import BasculeError
-from bascule.ports.database import Job, Lease, Performed, Watch, WorkFailed
+from bascule.ports.database import Job, Lease, Meanwhile, Performed, Watch, WorkFailed
 from bascule.services.context import Context
 
 LANDED: Final = Performed(ms=0)
@@ -30,7 +30,7 @@ class Attempts:
     tell: Callable[[str, tuple[str, ...]], None]
     """Told what is being waited for, and who is in the way."""
 
-    def perform(self, job: Job, *, watch: Watch | None, meanwhile: Callable[[], Job | None] | None) -> Performed:
+    def perform(self, job: Job, *, watch: Watch | None, meanwhile: Meanwhile | None) -> Performed:
         """The job's result, or LANDED. Raises the last `WorkFailed` when trying again is no use."""
         return self.keep_trying(
             job, lambda: self.context.target.perform(job, lease=self.lease, watch=watch, meanwhile=meanwhile)

@@ -33,9 +33,8 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
             if direction == "down":
                 runs.append(undo_one(context, lease, planned, run_id, resuming=True))
             else:
-                runs.append(
-                    apply_one(CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=True))
-                )
+                work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=True)
+                runs.append(apply_one(work))
     return runs
 
 

@@ -30,7 +30,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bascule.ports.database import Job, Lease, LedgerChange, Observation, Performed, Target, TargetInfo, Watch
+from bascule.ports.database import (
+    Job,
+    Lease,
+    LedgerChange,
+    Meanwhile,
+    Observation,
+    Performed,
+    Target,
+    TargetInfo,
+    Watch,
+)
 
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
@@ -182,8 +192,10 @@ class CrashingTarget:
     def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
         return self._target.offline(change, before)
 
-    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
-        return self._target.query(sql)
+    def query(
+        self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()
+    ) -> Sequence[tuple[Any, ...]]:
+        return self._target.query(sql, seconds=seconds, settings=settings)
 
     def open_reader(self) -> Any:
         return self._target.open_reader()
@@ -218,21 +230,18 @@ class CrashingTarget:
         return CrashingLease(answer, self._boundaries)
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:
         call = f"perform {_words(job)}"
 
-        def sent() -> Job | None:
+        def sent() -> None:
             self._boundaries.reach("sent", call)
-            return meanwhile() if meanwhile is not None else None
+            if meanwhile is not None:
+                meanwhile.tell()
 
         self._boundaries.reach("before", call)
-        if self._target.dialect == "sqlite":
-            # It works in this process: nothing is sent, and what is done meanwhile is done by another thread.
-            self._boundaries.reach("sent", call)
-            performed = self._target.perform(job, lease=_own(lease), watch=watch, meanwhile=meanwhile)
-        else:
-            performed = self._target.perform(job, lease=_own(lease), watch=watch, meanwhile=sent)
+        ahead = Meanwhile(tell=sent) if meanwhile is None else Meanwhile(tell=sent, think=meanwhile.think)
+        performed = self._target.perform(job, lease=_own(lease), watch=watch, meanwhile=ahead)
         self._boundaries.reach("after", call)
         return performed
 

@@ -14,7 +14,7 @@ from bascule.databases.postgres.lease import PostgresLease
 from bascule.databases.postgres.target import PostgresTarget
 from bascule.domain.history import Holder
 from bascule.errors import NeedsPerson
-from bascule.ports.database import Limits, TargetOptions, WorkFailed
+from bascule.ports.database import Limits, Meanwhile, TargetOptions, WorkFailed
 from bascule.testing import PostgresServer
 from tests.integration.postgresql.target_builders import (
     child,
@@ -300,10 +300,11 @@ def test_facts_go_over_the_second_connection_while_the_first_is_busy(bascule_pos
     with leased(bascule_postgres_url) as (target, lease):
         written: list[int] = []
 
-        def meanwhile() -> None:
+        def tell() -> None:
             target.append([Fact(kind="run_started", run_id="next_1", migration="next")])
             written.extend(row[0] for row in rows(bascule_postgres_url, "SELECT count(*) FROM bascule.journal"))
 
+        meanwhile = Meanwhile(tell=tell, think=lambda: None)
         target.perform(job("SELECT pg_sleep(0.3)"), lease=lease, meanwhile=meanwhile)
         assert written == [1]
 

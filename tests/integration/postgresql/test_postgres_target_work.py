@@ -16,7 +16,7 @@ from bascule.databases.postgres import message
 from bascule.databases.postgres.awake import kept_awake
 from bascule.domain.history import Fact
 from bascule.domain.statement import Touch
-from bascule.ports.database import Limits, Mark, WorkFailed
+from bascule.ports.database import Limits, Mark, Meanwhile, WorkFailed
 from tests.integration.postgresql.target_builders import (
     job,
     leased,
@@ -401,9 +401,10 @@ def test_what_meanwhile_raises_undoes_the_job_and_comes_out(bascule_postgres_url
     def trouble() -> None:
         raise LookupError("meanwhile")
 
+    meanwhile = Meanwhile(tell=list, think=trouble)
     with leased(bascule_postgres_url) as (target, lease):
         with pytest.raises(LookupError):
-            target.perform(job("CREATE TABLE t (i int)", "SELECT pg_sleep(30)"), lease=lease, meanwhile=trouble)
+            target.perform(job("CREATE TABLE t (i int)", "SELECT pg_sleep(30)"), lease=lease, meanwhile=meanwhile)
         assert names_of(target) == []
         target.perform(job("CREATE TABLE t (i int)"), lease=lease)
 

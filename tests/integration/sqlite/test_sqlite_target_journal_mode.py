@@ -14,7 +14,7 @@ import pytest
 
 from bascule.databases.sqlite import journal_mode
 from bascule.databases.sqlite.target import SqliteTarget
-from bascule.ports.database import Job, Lease, TargetOptions
+from bascule.ports.database import Lease, Meanwhile, TargetOptions
 from tests.acceptance.commandline import Project
 from tests.conformance.database import applied, lease_of
 
@@ -38,15 +38,14 @@ def lease(target: SqliteTarget) -> Lease:
     return lease_of(target)
 
 
-def another_follows() -> Job | None:
-    return None
+ANOTHER_FOLLOWS = Meanwhile(tell=lambda: None, think=lambda: None)
 
 
 def run(target: SqliteTarget, lease: Lease, name: str, *texts: str, last: bool = False) -> None:
     target.perform(
         applied(*(texts or (f"CREATE TABLE {name} (id)",)), name=name),
         lease=lease,
-        meanwhile=None if last else another_follows,
+        meanwhile=None if last else ANOTHER_FOLLOWS,
     )
 
 
@@ -129,7 +128,7 @@ def test_the_mode_that_a_migration_sets_is_the_one_that_stays(target: SqliteTarg
     target.perform(
         applied("CREATE TABLE two (id)", name="two", settings=("PRAGMA journal_mode = WAL",)),
         lease=lease,
-        meanwhile=another_follows,
+        meanwhile=ANOTHER_FOLLOWS,
     )
     run(target, lease, "three", last=True)
     target.close()

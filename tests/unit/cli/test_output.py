@@ -52,3 +52,11 @@ def test_a_secret_that_json_writes_otherwise_or_uses_itself_leaves_a_document_wh
     output = Output(json=True, clean=lambda text: text.replace('it"s', "***").replace("true", "***"))
     output.document({"message": 'it"s true', "success": True})
     assert json.loads(capsys.readouterr().out) == {"message": "*** ***", "success": True}
+
+
+def test_of_a_long_list_each_entry_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"success": True, "data": [{"n": n, "words": f"ä\n{n}"} for n in range(30)], "details": {"a": [1, 2]}}
+    Output(json=True).document(document)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == document
+    assert sum(line.startswith('    {"n": ') for line in printed.splitlines()) == 30

@@ -21,7 +21,7 @@ from bascule.services.requests import UpRequest
 @click.option("--dry-run", is_flag=True, help="Print exactly what would run, and run nothing.")
 @click.option("--plan", metavar="FILE", help="Run this plan and nothing else.")
 @click.option("--accept-data-loss", is_flag=True, help="What cannot be undone is meant; needed in production.")
-@click.option("--no-validate", is_flag=True, help="Do not check the data rules.")
+@click.option("--no-validate", is_flag=True, help="Run without looking at the rows that the statements need.")
 @click.option("--no-backup", is_flag=True, help="No backup and no pre-images.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 @click.option("--no-rollback-on-failure", is_flag=True, help="Leave what a failed migration did as it is.")
@@ -46,7 +46,6 @@ def command(
             "--plan", "plans cannot be read from files", "Leave it out; bascule plan shows what would run."
         )
     given = {
-        "--no-validate": ("there are no data rules" if no_validate else ""),
         "--no-backup": ("there are no backups" if no_backup else ""),
         "--no-rollback-on-failure": (
             "finished steps of a failed migration are not undone" if no_rollback_on_failure else ""

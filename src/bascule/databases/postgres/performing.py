@@ -25,7 +25,7 @@ from bascule.databases.postgres.message import (
 from bascule.databases.postgres.wire import FATAL_ERROR, IDLE, collect, exchange, send
 from bascule.domain.statement import Statement
 from bascule.errors import BasculeError
-from bascule.ports.database import FailureKind, Job, Limits, Performed, Watch, WorkFailed
+from bascule.ports.database import FailureKind, Job, Limits, Meanwhile, Performed, Watch, WorkFailed
 
 if TYPE_CHECKING:
     import psycopg
@@ -77,7 +77,7 @@ class Performer:
         keeper: Keeper,
         facts: bool,
         watch: Watch | None,
-        meanwhile: Callable[[], Job | None] | None,
+        meanwhile: Meanwhile | None,
     ) -> Performed:
         """One transaction, in one message where that is possible. `facts`: the job's facts ride in it. Raises
         `WorkFailed`.
@@ -85,12 +85,16 @@ class Performer:
         self._begin(job, keeper)
         if needs_pieces(job):
             if meanwhile is not None:
-                meanwhile()
+                meanwhile.tell()
+                meanwhile.think()
             return self._in_pieces(job, token, keeper, facts, watch)
         message = self._whole(job, token, facts)
 
         def make_ready() -> None:
-            following = meanwhile() if meanwhile is not None else None
+            if meanwhile is None:
+                return
+            meanwhile.tell()
+            following = meanwhile.think()
             if following is not None and not needs_pieces(following):
                 self._ready = following, self._whole(following, token, facts)
 

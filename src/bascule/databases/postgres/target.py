@@ -28,6 +28,7 @@ from bascule.ports.database import (
     Job,
     Lease,
     LedgerChange,
+    Meanwhile,
     Observation,
     Performed,
     TargetInfo,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_BOUNDED = "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = 500; SET LOCAL row_security = off;"
+"""For a look at the application's own tables, in milliseconds: whoever wants a stronger lock waits no longer for us."""
 
 
 class PostgresTarget:
@@ -193,7 +197,7 @@ class PostgresTarget:
     # Work
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:
         """One transaction, in one message. Raises `WorkFailed`."""
         own, inside = _ours(lease), self._elsewhere is None
@@ -265,14 +269,22 @@ class PostgresTarget:
 
         return self._connections.read(look, "look in the catalog")
 
-    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
+    def query(
+        self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()
+    ) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only statement, for diagnosis. Raises `WorkFailed` for what the server refuses."""
         import psycopg
+
+        # The bounds come last: RESET may be among the settings.
+        before = "".join(f"{setting}\n;" for setting in settings)
+        before += "" if seconds is None else _BOUNDED.format(max(1, int(seconds * 1000)))
 
         def rows(session: Session) -> list[tuple[Any, ...]]:
             connection = session.connection
             exchange(connection, f"BEGIN READ ONLY;{session.local_path()}".encode())
             try:
+                if before:
+                    connection.execute(before.encode())
                 return connection.execute(sql).fetchall()
             except psycopg.Error as exc:
                 if connection.broken:

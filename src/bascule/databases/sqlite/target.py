@@ -38,6 +38,7 @@ from bascule.ports.database import (
     Job,
     Lease,
     LedgerChange,
+    Meanwhile,
     Observation,
     Performed,
     Progress,
@@ -197,7 +198,7 @@ class SqliteTarget:
     # Work
 
     def perform(
-        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Callable[[], Job | None] | None = None
+        self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:
         if meanwhile is None:
             return self._perform(job, lease, watch)
@@ -206,8 +207,9 @@ class SqliteTarget:
             # Without the file it would have to be made, for which the database's own connection is needed.
             if self._sidecar is not None:
                 self._tell()
-            meanwhile()
+            meanwhile.think()
 
+        meanwhile.tell()
         with self._aside.doing(beside):
             return self._perform(job, lease, watch, goes_on=True)
 
@@ -263,13 +265,22 @@ class SqliteTarget:
     def snapshot(self, touch: Touch) -> Snapshot:
         return self._looking(lambda connection: shape(connection, touch))
 
-    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
+    def query(
+        self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()
+    ) -> Sequence[tuple[Any, ...]]:
         def rows(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
             (before,) = connection.execute("PRAGMA query_only").fetchone()
             connection.execute("PRAGMA query_only = 1")
+            self._stop.limit(seconds)
             try:
                 return connection.execute(sql).fetchall()
+            except sqlite3.OperationalError as exc:
+                if self._stop.reason != "timeout":
+                    raise
+                self._stop.reason = None
+                raise WorkFailed("timeout", f"not done after {seconds:g} s") from exc
             finally:
+                self._stop.limit(None)
                 connection.execute(f"PRAGMA query_only = {before}")
 
         return self._looking(rows)

@@ -1,0 +1,1 @@
+"""Needs of PostgreSQL's statements, by their parse tree."""

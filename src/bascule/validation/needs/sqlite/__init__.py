@@ -1,0 +1,1 @@
+"""Needs of SQLite's statements, by their words."""
