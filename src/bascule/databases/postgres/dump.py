@@ -1,0 +1,367 @@
+"""A dump of PostgreSQL: schema, rows, sequences and digests of one moment.
+
+The order matters. The tables are locked (as a reader locks, so that nobody is made to wait but who would rewrite them)
+before the snapshot is taken: TRUNCATE and the ALTER TABLEs that write a table anew make it look empty to older
+snapshots.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bascule.backups.encryption import Encryption
+from bascule.backups.naming import stream_path
+from bascule.backups.pipeline import store_stream
+from bascule.databases.postgres.archive import Entry, read_entries, with_tables, write_entries
+from bascule.databases.postgres.digests import added
+from bascule.databases.postgres.dump_catalog import (
+    DatabaseFacts,
+    Table,
+    oids_of,
+    read_database,
+    read_parts,
+    read_populated,
+    read_sequences,
+    read_tables,
+)
+from bascule.databases.postgres.dump_task import Task, begin_in_snapshot, run_task, settings_sql
+from bascule.databases.postgres.dump_workers import Workers
+from bascule.databases.postgres.pg_tools import PgTools
+from bascule.databases.postgres.tool_access import Access
+from bascule.domain.backup import StreamRecord, TableDigest
+from bascule.errors import LockNotAvailable, MigrationFailed, Refused
+from bascule.ports.backup_store import BackupStore
+from bascule.ports.dump import Dumped, DumpRequest, Keys, Watch
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+SCHEMA, SEQUENCES = "schema", "sequences"
+"""Names of the two streams beside the tables'."""
+
+_WORTH_PROCESSES = 12 << 20
+"""Bytes from which on processes of our own are worth the 0.15 s that one takes to start."""
+_SMALLEST_PART = 32 << 20
+_LARGEST_PART = 1 << 30
+_RANGES_SINCE = 14
+"""The version from which on the server finds a range of blocks without reading what is before it."""
+_LOOKS = 5
+_LOCKED_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is known of the snapshot."""
+
+    snapshot: str
+    until: datetime
+    facts: DatabaseFacts
+    tables: tuple[Table, ...]
+
+
+class PostgresDump:
+    """One dump. `schema` is Bascule's own, which is left out."""
+
+    def __init__(self, access: Access, *, schema: str, tools: PgTools, workers: int | None = None) -> None:
+        self._access, self._schema, self._tools = access, schema, tools
+        self._workers = workers or min(2, os.cpu_count() or 1)
+
+    def dump(
+        self, request: DumpRequest, *, store: BackupStore, encryption: Keys | None, watch: Watch | None = None
+    ) -> Dumped:
+        """As the port's. Raises also psycopg.Error."""
+        keys = encryption_of(encryption)
+        public = keys.public() if keys else None
+        with self._access.connect() as connection, self.moment(connection, request.tables) as moment:
+            tasks = self._tasks(request, moment.tables, moment.facts, encrypted=keys is not None)
+            whole = sum(task.size for task in tasks)
+            write = partial(self._write, request, store, public)
+            tell = _teller(watch, whole)
+            if whole < _WORTH_PROCESSES or self._workers < 2:
+                parts = self._here(request, tasks, moment, store, public, tell)
+                entries = self.entries(connection, moment)
+            else:
+                with Workers(self._workers, environment=self._access.environment()) as workers:
+                    parts_later = workers.run(self._job(request, store, public, moment), tasks, done=tell)
+                    entries = self.entries(connection, moment)
+                    parts = parts_later()
+            chosen = entries if request.tables is None else chosen_entries(entries, {t.name for t in moment.tables})
+            streams = [write(SCHEMA, write_entries(chosen), self._schema_data(connection, chosen, moment))]
+            streams += [_record(task, parts[task.name], moment.tables) for task in tasks]
+            # After the rows: a value that a row has was given out by then.
+            sequences = read_sequences(connection, [entry.oid for entry in chosen if entry.kind == "SEQUENCE"])
+            streams.append(write(SEQUENCES, (json.dumps(each).encode() + b"\n" for each in sequences), {}))
+        return Dumped(
+            until=moment.until,
+            server=self._access.where(),
+            server_version=moment.facts.version_text,
+            database=moment.facts.name,
+            scope="database" if request.tables is None else "tables",
+            tables=tuple(table.name for table in moment.tables),
+            streams=tuple(streams),
+            digests=_digests(tasks, parts) if request.digests else {},
+            tools={"pg_dump": self._tools.version},
+            notes=_notes(moment, whole=request.tables is None),
+        )
+
+    @contextmanager
+    def moment(self, connection: Connection, names: Sequence[str] | None) -> Iterator[Moment]:
+        """A snapshot of these tables, held to the end of the block. Raises `Refused`, `LockNotAvailable`."""
+        oids = sorted(oids_of(connection, names, own=self._schema))
+        for _ in range(_LOOKS):
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                connection.execute(settings_sql())
+                self._lock(connection, oids)
+                row = connection.execute(
+                    "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.statement_timestamp()"
+                ).fetchone()
+                assert row is not None, "it answers one row"
+                seen = sorted(_again(connection, oids, names, own=self._schema))
+                if seen == oids:
+                    yield Moment(
+                        snapshot=row[0],
+                        until=row[1].astimezone(UTC),
+                        facts=read_database(connection),
+                        tables=read_tables(connection, oids),
+                    )
+                    return
+                oids = seen
+            finally:
+                if not connection.closed:
+                    connection.execute("ROLLBACK")
+        raise MigrationFailed(
+            "Tables were created and dropped all the time while the backup was about to begin.",
+            code="dump_failed",
+            hint="Nothing was changed. Run again when that has ended.",
+        )
+
+    def entries(self, connection: Connection, moment: Moment) -> tuple[Entry, ...]:
+        """The whole schema in the snapshot, each entry with the table it is a part of."""
+        content = self._tools.dump_schema(self._access.environment(), snapshot=moment.snapshot, without=self._schema)
+        return with_tables(read_entries(content), read_parts(connection))
+
+    def _lock(self, connection: Connection, oids: Sequence[int]) -> None:
+        """Nothing but the tables' names is asked before, and that of no snapshot that stays."""
+        import psycopg
+
+        with self._access.connect() as beside:
+            tables = read_tables(beside, oids)
+        # Foreign tables cannot be locked, and have no rows here.
+        names = [f"ONLY {table.name}" for table in tables if table.kind != "f"]
+        try:
+            for start in range(0, len(names), _LOCKED_AT_ONCE):
+                connection.execute(
+                    f"LOCK TABLE {', '.join(names[start : start + _LOCKED_AT_ONCE])} IN ACCESS SHARE MODE"
+                )
+        except psycopg.errors.LockNotAvailable as exc:
+            raise LockNotAvailable(
+                "A table of the backup is locked by somebody who changes its schema, for longer than ten seconds.",
+                hint="Nothing was changed. Run again when that has ended.",
+            ) from exc
+        except psycopg.errors.UndefinedTable:
+            # Dropped just now: the look that follows sees other tables, and all begins anew.
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def _tasks(
+        self, request: DumpRequest, tables: Sequence[Table], facts: DatabaseFacts, *, encrypted: bool
+    ) -> list[Task]:
+        tasks: list[Task] = []
+        for table in tables:
+            if table.kind != "r":
+                continue
+            for part, (first, end) in enumerate(self._ranges(table, facts)):
+                name = f"tables/{len(tasks) + 1:05d}"
+                blocks = (table.blocks if end is None else end) - first
+                # Long values lie beside the rows, evenly as far as anybody knows.
+                size = int(table.whole_size * blocks / table.blocks) if table.blocks else 0
+                tasks.append(
+                    Task(
+                        name=name,
+                        path=stream_path(request.backup_id, name, encrypted=encrypted),
+                        table=table,
+                        part=part,
+                        first=first,
+                        end=end,
+                        size=size,
+                        digest=request.digests,
+                    )
+                )
+        return tasks
+
+    def _ranges(self, table: Table, facts: DatabaseFacts) -> list[tuple[int, int | None]]:
+        each = min(max(_SMALLEST_PART, table.whole_size // (self._workers * 4)), _LARGEST_PART)
+        count = min(table.whole_size // each, table.blocks) if facts.major >= _RANGES_SINCE else 1
+        if count < 2 or not table.columns:
+            return [(0, None)]
+        bounds = [table.blocks * number // count for number in range(count)]
+        return list(zip(bounds, [*bounds[1:], None], strict=True))
+
+    def _here(
+        self,
+        request: DumpRequest,
+        tasks: Sequence[Task],
+        moment: Moment,
+        store: BackupStore,
+        keys: Encryption | None,
+        tell: Callable[[Task], None],
+    ) -> dict[str, dict[str, Any]]:
+        found = {}
+        with self._access.connect() as connection:
+            begin_in_snapshot(connection, moment.snapshot)
+            for task in tasks:
+                found[task.name] = run_task(
+                    task,
+                    store=store,
+                    encryption=keys,
+                    level=request.level,
+                    connection=lambda: connection,
+                    psql=None,
+                )
+                tell(task)
+            connection.execute("ROLLBACK")
+        return found
+
+    def _job(self, request: DumpRequest, store: BackupStore, keys: Encryption | None, moment: Moment) -> dict[str, Any]:
+        return {
+            "store": store.address,
+            "recipients": list(keys.recipients) if keys else [],
+            "level": request.level,
+            "snapshot": moment.snapshot,
+            "psql": str(self._tools.psql) if self._tools.psql else None,
+        }
+
+    def _write(
+        self,
+        request: DumpRequest,
+        store: BackupStore,
+        keys: Encryption | None,
+        name: str,
+        lines: Iterator[bytes],
+        data: Mapping[str, Any],
+    ) -> StreamRecord:
+        path = stream_path(request.backup_id, name, encrypted=keys is not None)
+        stored = store_stream(store, path, lines, encryption=keys, level=request.level, threads=0)
+        values = {key: value for key, value in asdict(stored).items() if key != "path"}
+        return StreamRecord(name=name, kind=name, data=data, **values)
+
+    def _schema_data(self, connection: Connection, entries: Sequence[Entry], moment: Moment) -> dict[str, Any]:
+        populated = read_populated(connection, own=self._schema)
+        views = [entry for entry in entries if entry.kind == "MATERIALIZED VIEW"]
+        refreshed = [name for name in map(name_of, views) if name in populated]
+        return {
+            "made_with": moment.facts.made_with,
+            "major": moment.facts.major,
+            "origin": moment.facts.origin,
+            "refresh": refreshed,
+            "parents": {table.name: list(table.parents) for table in moment.tables if table.parents},
+        }
+
+
+def encryption_of(keys: Keys | None) -> Encryption | None:
+    """The keys as the pipeline wants them."""
+    return Encryption(recipients=keys.recipients, identities=keys.identities) if keys else None
+
+
+def name_of(entry: Entry) -> str:
+    """The name of a table-like thing, as the server prints it: it stands at the end of what drops it."""
+    return entry.drop.rstrip(";").removeprefix(f"DROP {entry.kind} ").strip()
+
+
+def chosen_entries(entries: Sequence[Entry], tables: set[str]) -> tuple[Entry, ...]:
+    """What belongs to these tables, and all that it needs which belongs to no other table."""
+    by_id = {entry.id: entry for entry in entries}
+    chosen = {entry.id for entry in entries if entry.table in tables}
+    waiting = list(chosen)
+    while waiting:
+        at = waiting.pop()
+        for need in by_id[at].needs:
+            found = by_id.get(need)
+            if found is not None and need not in chosen and (found.table is None or _inherits(by_id[at], found)):
+                chosen.add(need)
+                waiting.append(need)
+    spoken = {
+        entry.id
+        for entry in entries
+        if not entry.oid and entry.needs and entry.table is None and all(need in chosen for need in entry.needs)
+    }
+    return tuple(entry for entry in entries if entry.id in chosen | spoken)
+
+
+def _inherits(entry: Entry, need: Entry) -> bool:
+    """It cannot be made without that table, not even apart from everything else."""
+    return entry.kind == need.kind == "TABLE" and "\nINHERITS (" in entry.sql
+
+
+def _again(connection: Connection, oids: Sequence[int], names: Sequence[str] | None, *, own: str) -> list[int]:
+    """What is there now, in the snapshot. Names were looked up under the path of the user's: here by their oids."""
+    if names is None:
+        return oids_of(connection, None, own=own)
+    there = [table.name for table in read_tables(connection, oids)]
+    return oids_of(connection, there, own=own)
+
+
+def _record(task: Task, answer: Mapping[str, Any], tables: Sequence[Table]) -> StreamRecord:
+    kept = ("plain_bytes", "stored_bytes", "sha256", "plain_sha256", "rows")
+    return StreamRecord(
+        name=task.name,
+        kind="rows",
+        table=task.table.name,
+        part=task.part,
+        data={
+            "format": "text",
+            "columns": [asdict(column) for column in task.table.columns],
+            "key": list(task.table.key),
+        },
+        **{name: answer[name] for name in kept},
+    )
+
+
+def _digests(tasks: Sequence[Task], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, TableDigest]:
+    parts: dict[str, list[TableDigest]] = {}
+    for task in tasks:
+        answer = answers[task.name]
+        parts.setdefault(task.table.name, []).append(TableDigest(rows=answer["rows"], columns=answer["digest"]))
+    return {table: added(each) for table, each in parts.items()}
+
+
+def _notes(moment: Moment, *, whole: bool) -> tuple[str, ...]:
+    notes = [f"{table.name} is a foreign table: its rows are not in it" for table in moment.tables if table.kind == "f"]
+    if whole and moment.facts.large_objects:
+        notes.append(f"{moment.facts.large_objects} large objects are not in it: keep them with pg_dump")
+    return tuple(notes)
+
+
+def _teller(watch: Watch | None, whole: int) -> Callable[[Task], None]:
+    done = 0
+    lock = threading.Lock()
+
+    def tell(task: Task) -> None:
+        nonlocal done
+        with lock:
+            done += task.size
+        if watch is not None:
+            watch(task.table.name, done, whole)
+
+    return tell
+
+
+def missing_rights(exc: BaseException) -> Refused:
+    """A role that may not read what is to be dumped."""
+    return Refused(
+        f"The role may not read what is to be backed up: {str(exc).strip()}.",
+        code="no_rights",
+        hint="Nothing was changed. Grant it SELECT on the tables and sequences, and USAGE on their schemas "
+        "(the role pg_read_all_data has both).",
+    )

@@ -1,0 +1,206 @@
+"""The `Dumper` of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bascule.databases.postgres.address import without_secrets
+from bascule.databases.postgres.archive import Entry, read_entries
+from bascule.databases.postgres.digests import read_digest
+from bascule.databases.postgres.dump import PostgresDump, encryption_of, missing_rights
+from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_tables
+from bascule.databases.postgres.dump_task import settings_sql
+from bascule.databases.postgres.load import Source
+from bascule.databases.postgres.pg_tools import PgTools, find_tools
+from bascule.databases.postgres.tool_access import Access
+from bascule.domain.backup import Manifest, TableDigest
+from bascule.domain.statement import Dialect
+from bascule.errors import BasculeError, MigrationFailed, Refused
+from bascule.ports.backup_store import BackupStore
+from bascule.ports.dump import Dumped, DumpRequest, Keys, Restored, Verified, Watch
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresDumper:
+    """A `bascule.ports.dump.Dumper`.
+
+    `url` may be a function, which is asked for each connection; it must lead past a transaction pooler (pg_dump needs a
+    session). `schema` is Bascule's own, which no dump holds.
+    """
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str | Callable[[], str], *, schema: str = "bascule", workers: int | None = None) -> None:
+        self._access, self._schema, self._workers = Access(url), schema, workers
+        self._url = url
+        self._tools: PgTools | None = None
+
+    def sizes(self, tables: Sequence[str] | None = None) -> Mapping[str, int]:
+        """As the port."""
+        with self._told(), self._access.connect() as connection:
+            found = read_tables(connection, oids_of(connection, tables, own=self._schema))
+        return {table.name: table.whole_size for table in found}
+
+    def dump(
+        self, request: DumpRequest, *, store: BackupStore, encryption: Keys | None, watch: Watch | None = None
+    ) -> Dumped:
+        """As the port."""
+        with self._told():
+            dump = PostgresDump(
+                self._access, schema=self._schema, tools=self._own_tools(prove=True), workers=self._workers
+            )
+            return dump.dump(request, store=store, encryption=encryption, watch=watch)
+
+    def verify(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Verified:
+        """As the port. A role with CREATEDB proves schema and rows, another one rows."""
+        from bascule.databases.postgres.scratch import verify
+
+        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        with self._told():
+            return verify(self._access, source, major=self._major(), tables=tables, watch=watch)
+
+    def restore(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Restored:
+        """As the port: one transaction, with the tables locked while their rows come in."""
+        from bascule.databases.postgres.restore import restore_in_place
+
+        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        with self._told():
+            tools = self._own_tools(prove=False)
+            return restore_in_place(self._access, source, tools=tools, schema=self._schema, tables=tables, watch=watch)
+
+    def restore_to(
+        self,
+        manifest: Manifest,
+        name: str,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        watch: Watch | None = None,
+    ) -> Restored:
+        """As the port: a database of that name on the server of this one."""
+        from bascule.databases.postgres.scratch import restore_to
+
+        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        with self._told():
+            return restore_to(self._access, source, name, watch=watch)
+
+    def export(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        write: Callable[[bytes], object],
+    ) -> None:
+        """As the port, for psql. No server is asked."""
+        from bascule.databases.postgres.export import export
+
+        export(Source(manifest, store=store, encryption=encryption_of(encryption)), write)
+
+    def digests(self, tables: Sequence[str] | None = None) -> Mapping[str, TableDigest]:
+        """As the port."""
+        with self._told(), self._access.connect() as connection:
+            oids = oids_of(connection, tables, own=self._schema)
+            connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings_sql()}")
+            found = [table for table in read_tables(connection, oids) if table.kind == "r"]
+            digests = {table.name: read_digest(connection, table) for table in found}
+            connection.execute("ROLLBACK")
+        return digests
+
+    def sweep(self) -> Sequence[str]:
+        """As the port: databases named ``bascule_scratch_…``."""
+        from bascule.databases.postgres.scratch import sweep
+
+        with self._told():
+            return sweep(self._access)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def _major(self) -> int:
+        with self._access.connect() as connection:
+            return read_database(connection).major
+
+    def _own_tools(self, *, prove: bool) -> PgTools:
+        """pg_dump of the server's version; another one's once a round trip has proved it."""
+        if self._tools is not None:
+            return self._tools
+        tools, own = find_tools(self._major())
+        if not own and prove:
+            self._prove(tools)
+        # What was not proved reads the schema of now, for comparing; the next dump shall prove it.
+        if own or prove:
+            self._tools = tools
+        return tools
+
+    def _prove(self, tools: PgTools) -> None:
+        """Make the schema anew out of what the program wrote, and dump that: it has to be the same."""
+        import psycopg
+
+        from bascule.databases.postgres.restore_plan import NOT_IN_SCRATCH
+        from bascule.databases.postgres.scratch import empty_copy
+
+        major = self._major()
+        content = tools.dump_schema(self._access.environment(), snapshot=None, without=self._schema)
+        entries = read_entries(content)
+        with self._access.connect() as connection:
+            made_with = read_database(connection).made_with
+        try:
+            with empty_copy(self._access, entries, made_with) as name:
+                again = tools.dump_schema(self._access.environment(database=name), snapshot=None, without=self._schema)
+        except (BasculeError, psycopg.Error) as exc:
+            raise Refused(
+                f"There is no pg_dump of version {major} on this machine, and that of version {tools.version} could "
+                f"not be proved to write what this server reads: {' '.join(str(exc).split())}.",
+                code="backup_tools",
+                hint=f"Install the package postgresql-client-{major}.",
+            ) from exc
+        if _compared(entries, NOT_IN_SCRATCH) != _compared(read_entries(again), NOT_IN_SCRATCH):
+            raise Refused(
+                f"What pg_dump {tools.version} writes of this server of version {major} is not the same after a round "
+                "trip.",
+                code="backup_tools",
+                hint=f"Install the package postgresql-client-{major}.",
+            )
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The driver's errors as ours, without secrets."""
+        import psycopg
+
+        try:
+            yield
+        except psycopg.errors.InsufficientPrivilege as exc:
+            raise missing_rights(exc) from exc
+        except psycopg.Error as exc:
+            address = self._url if isinstance(self._url, str) else self._url()
+            words = " ".join(without_secrets(str(exc), address).split())
+            raise MigrationFailed(
+                f"The server said: {words}.", code="dump_failed", hint="Nothing was changed. Look at its words."
+            ) from exc
+
+
+def _compared(entries: Sequence[Entry], without: set[str]) -> list[tuple[str, ...]]:
+    return sorted((*entry.identity, entry.definition) for entry in entries if entry.kind not in without)

@@ -1,0 +1,204 @@
+"""Putting tables of a backup in the place of those that are there: one transaction, so that nobody ever sees half."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bascule.databases.postgres.archive import Entry, read_entries, with_tables
+from bascule.databases.postgres.dump import SCHEMA, SEQUENCES, name_of
+from bascule.databases.postgres.dump_catalog import read_database, read_parts, read_populated
+from bascule.databases.postgres.load import (
+    Source,
+    copy_in,
+    local_settings,
+    make,
+    owned_sequences,
+    set_sequences,
+)
+from bascule.databases.postgres.message import identifier
+from bascule.databases.postgres.pg_tools import PgTools
+from bascule.databases.postgres.restore_plan import RestorePlan, plan_in_place
+from bascule.databases.postgres.tool_access import Access
+from bascule.errors import LockNotAvailable, MigrationFailed
+from bascule.ports.dump import Restored, Watch
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+_LOOKS = 5
+# Who changes the schema between pg_dump's look and our locks changes rows of these.
+_CATALOGS = ("pg_constraint", "pg_proc", "pg_type", "pg_rewrite", "pg_trigger", "pg_policy", "pg_inherits")
+_WORLD = "SELECT " + ", ".join(
+    f"(SELECT (pg_catalog.count(*), pg_catalog.sum(xmin::text::numeric))::text FROM pg_catalog.{catalog})"
+    for catalog in _CATALOGS
+)
+_RELATIONS = """SELECT (pg_catalog.count(*), pg_catalog.sum(c.xmin::text::numeric))::text
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_'"""
+
+
+def restore_in_place(
+    access: Access,
+    source: Source,
+    *,
+    tools: PgTools,
+    schema: str,
+    tables: Sequence[str] | None,
+    watch: Watch | None = None,
+) -> Restored:
+    """Raises what the port says, and psycopg.Error before anything was begun. `schema`: Bascule's own."""
+    import psycopg
+
+    begun = time.monotonic()
+    data = source.schema_data
+    wanted = source.names(tables)
+    whole = tables is None and source.manifest.scope == "database"
+    streams = [stream for stream in source.streams if stream.table in wanted]
+    ends = [source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES)]
+    source.verify([*ends, *streams], watch)
+    entries = source.entries()
+    sequences = source.sequences()
+    with access.connect() as connection:
+        try:
+            populated = read_populated(connection, own=schema)
+            origin = read_database(connection).origin
+            plan = _begin(
+                access,
+                connection,
+                tools,
+                schema,
+                lambda current: plan_in_place(
+                    entries,
+                    current,
+                    wanted,
+                    whole=whole,
+                    same_database=origin is not None and origin == data["origin"],
+                ),
+            )
+            rows = _perform(connection, source, plan, streams, watch)
+            # A sequence that is no part of these tables may have given out values to others since.
+            set_sequences(connection, sequences, owned=None if whole else owned_sequences(entries, wanted))
+            populated.update(data["refresh"])
+            for entry in (*plan.before, *plan.after):
+                if entry.kind == "MATERIALIZED VIEW" and name_of(entry) in populated:
+                    connection.execute(f"REFRESH MATERIALIZED VIEW {name_of(entry)}")
+            connection.execute("COMMIT")
+        except psycopg.errors.LockNotAvailable as exc:
+            raise LockNotAvailable(
+                "A table that is to be restored is in use, for longer than ten seconds.",
+                hint="Nothing was changed. Stop what uses it, then run again.",
+            ) from exc
+        except psycopg.OperationalError as exc:
+            raise _failed(exc, state="unknown" if connection.broken and _was_committing(exc) else "unchanged") from exc
+        except psycopg.Error as exc:
+            raise _failed(exc) from exc
+        finally:
+            if not connection.closed and connection.pgconn.transaction_status:
+                connection.execute("ROLLBACK")
+        for table in rows:
+            # Restored already: that the planner knows less about it for a while is no reason to say it was not.
+            _analyze(connection, table)
+    return Restored(place=access.where(), rows=rows, seconds=time.monotonic() - begun, notes=plan.notes)
+
+
+def _begin(
+    access: Access,
+    connection: Connection,
+    tools: PgTools,
+    schema: str,
+    plan_for: Callable[[Sequence[Entry]], RestorePlan],
+) -> RestorePlan:
+    """Begin the transaction with the tables locked, and answer what is to be done in the world as it is then."""
+    for _ in range(_LOOKS):
+        world = _world(connection)
+        # Not inside the transaction: pg_dump would wait for our locks, and we for it.
+        content = tools.dump_schema(access.environment(), snapshot=None, without=schema)
+        current = with_tables(read_entries(content), read_parts(connection))
+        plan = plan_for(current)
+        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        connection.execute(local_settings())
+        if plan.locked:
+            names = ", ".join(f"ONLY {name}" for name in plan.locked if name not in _foreign(current))
+            if names:
+                connection.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+        if _world(connection) == world:
+            return plan
+        connection.execute("ROLLBACK")
+    raise MigrationFailed(
+        "The schema was changed all the time while the restore was about to begin.",
+        code="restore_failed",
+        hint="Nothing was changed by it. Run again when that has ended.",
+    )
+
+
+def _perform(
+    connection: Connection, source: Source, plan: RestorePlan, streams: Sequence[Any], watch: Watch | None
+) -> dict[str, int]:
+    for statement in plan.drops:
+        connection.execute(statement)
+    for entry in plan.before:
+        _make(connection, entry)
+    rows: dict[str, int] = {}
+    whole, done = sum(stream.plain_bytes for stream in streams), 0
+    for stream in streams:
+        # Made in this transaction, so its rows can be written as if they had always been there.
+        rows[stream.table] = rows.get(stream.table, 0) + copy_in(connection, source, stream, freeze=True)
+        done += stream.plain_bytes
+        if watch is not None:
+            watch(stream.table, done, whole)
+    for entry in plan.after:
+        _make(connection, entry)
+    return rows
+
+
+def _make(connection: Connection, entry: Entry) -> None:
+    if entry.kind == "SCHEMA" and entry.sql:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(entry.tag)}")
+        return
+    make(connection, entry)
+
+
+def _world(connection: Connection) -> tuple[Any, ...]:
+    one, two = connection.execute(_WORLD).fetchone(), connection.execute(_RELATIONS).fetchone()
+    return (*(one or ()), *(two or ()))
+
+
+def _foreign(entries: Sequence[Entry]) -> set[str | None]:
+    return {entry.table for entry in entries if entry.kind == "FOREIGN TABLE"}
+
+
+def _analyze(connection: Connection, table: str) -> None:
+    import psycopg
+
+    try:
+        connection.execute(f"ANALYZE {table}")
+    except psycopg.Error:
+        if connection.broken:
+            return
+
+
+def _was_committing(exc: BaseException) -> bool:
+    # The server tells why it ends a connection while a statement runs; after COMMIT was sent there may be no word.
+    return getattr(exc, "sqlstate", None) is None
+
+
+def _failed(exc: BaseException, *, state: str = "unchanged") -> MigrationFailed:
+    words = " ".join(str(exc).split())
+    if state == "unknown":
+        return MigrationFailed(
+            f"The connection was lost while the backup was being restored: {words}.",
+            code="restore_failed",
+            state="unknown",
+            hint="It is one transaction: either everything was restored or nothing. Look at a table, and restore again "
+            "if it was not.",
+        )
+    return MigrationFailed(
+        f"The backup could not be restored: {words}.",
+        code="restore_failed",
+        hint="Nothing was changed: it was one transaction. Look at the server's words.",
+    )

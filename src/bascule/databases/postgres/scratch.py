@@ -1,0 +1,389 @@
+"""Databases made out of a backup: one that is compared and thrown away, or one that gets its name when it is whole.
+
+Nobody reads it before it is whole, so rows and indexes come in on two connections at once. Where the role may make no
+database, rows are proved in temporary tables of a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bascule.databases.postgres.archive import Entry
+from bascule.databases.postgres.digests import added, differing, read_digest
+from bascule.databases.postgres.dump import SCHEMA, SEQUENCES
+from bascule.databases.postgres.dump_catalog import BLOCK
+from bascule.databases.postgres.load import Source, copy_in, make, set_sequences, settings_for_session, table_of
+from bascule.databases.postgres.message import identifier, literal
+from bascule.databases.postgres.restore_plan import INDEXES, RestorePlan, plan_anew
+from bascule.databases.postgres.tool_access import Access
+from bascule.domain.backup import StreamRecord, TableDigest
+from bascule.errors import MigrationFailed, Refused
+from bascule.ports.dump import Difference, Restored, Verified, Watch
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+T = TypeVar("T")
+
+PREFIX = "bascule_scratch_"
+_LOCK = 7026
+"""Any number: it keeps our advisory locks apart from those of others."""
+_CONNECTIONS = 2
+_WORTH_HALVES = 64 << 20
+
+
+def verify(
+    access: Access, source: Source, *, major: int, tables: Sequence[str] | None, watch: Watch | None = None
+) -> Verified:
+    """Restore to a scratch database, or to temporary tables, and compare. `major`: the server's."""
+    begun = time.monotonic()
+    wanted = source.names(tables)
+    data = source.schema_data
+    streams = [stream for stream in source.streams if stream.table in wanted]
+    source.verify([source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES), *streams], watch)
+    compared = bool(source.manifest.digests) and data["major"] == major
+    with access.connect() as connection:
+        if _may_create(connection):
+            with _scratch(access, connection, data["made_with"]) as name:
+                found, notes = _fill(access, name, source, streams, scratch=True, digests=compared, watch=watch)
+            place, proved = "a database of its own", True
+        else:
+            found = _fill_temporary(access, source, streams, digests=compared, watch=watch)
+            place, proved = "temporary tables", False
+            notes = ["the role may make no database: rows were proved, and the schema's script was not"]
+    return Verified(
+        tables=tuple(sorted(wanted)),
+        rows=sum(digest.rows for digest in found.values()),
+        differences=tuple(_differences(source, found, compared=compared)),
+        schema_proved=proved,
+        digests_compared=compared,
+        place=place,
+        seconds=time.monotonic() - begun,
+        notes=tuple(notes),
+    )
+
+
+def restore_to(access: Access, source: Source, name: str, *, watch: Watch | None = None) -> Restored:
+    """Make a database of that name. Raises what the port says."""
+    begun = time.monotonic()
+    data = source.schema_data
+    with access.connect() as connection:
+        if connection.execute("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", (name,)).fetchone():
+            raise Refused(
+                f"There is a database {name} already.",
+                code="database_exists",
+                hint="Nothing was touched. Name another one.",
+            )
+        if not _may_create(connection):
+            raise Refused(
+                "The role may make no database.",
+                code="no_rights",
+                hint="Nothing was touched. Let an administrator ALTER ROLE … CREATEDB, or name a role that may.",
+            )
+        source.verify(source.manifest.streams, watch)
+        with _scratch(access, connection, data["made_with"]) as scratch:
+            found, notes = _fill(access, scratch, source, source.streams, scratch=False, digests=False, watch=watch)
+            connection.execute(f"ALTER DATABASE {identifier(scratch)} RENAME TO {identifier(name)}")
+    return Restored(
+        place=name,
+        rows={table: digest.rows for table, digest in found.items()},
+        seconds=time.monotonic() - begun,
+        notes=tuple(notes),
+    )
+
+
+@contextmanager
+def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, Any]) -> Iterator[str]:
+    """A scratch database with this schema, for proving what made it. Raises `Refused`, psycopg.Error."""
+    with access.connect() as connection:
+        if not _may_create(connection):
+            raise Refused("The role may make no database.", code="no_rights")
+        with _scratch(access, connection, made_with) as name:
+            with access.connect(database=name) as filled:
+                settings_for_session(filled)
+                plan = plan_anew(entries, scratch=True)
+                for entry in (*plan.before, *plan.after):
+                    make(filled, entry)
+            yield name
+
+
+def sweep(access: Access) -> list[str]:
+    """Drop scratch databases whose makers are gone."""
+    found = []
+    with access.connect() as connection:
+        names = connection.execute(
+            "SELECT datname::text FROM pg_catalog.pg_database WHERE datname ~ %s", (f"^{PREFIX}[0-9a-f]{{16}}$",)
+        ).fetchall()
+        for (name,) in names:
+            held = connection.execute(f"SELECT pg_catalog.pg_try_advisory_lock({_LOCK}, {_hashed(name)})").fetchone()
+            if held is None or not held[0]:
+                continue
+            try:
+                connection.execute(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+                found.append(name)
+            finally:
+                connection.execute(f"SELECT pg_catalog.pg_advisory_unlock({_LOCK}, {_hashed(name)})")
+    return found
+
+
+@contextmanager
+def _scratch(access: Access, connection: Connection, made_with: dict[str, Any]) -> Iterator[str]:
+    """A new database; dropped at the end unless it has got another name by then. The lock says that we live."""
+    name = PREFIX + secrets.token_hex(8)
+    connection.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK}, {_hashed(name)})")
+    _create(connection, name, made_with)
+    try:
+        yield name
+    finally:
+        if not connection.closed:
+            connection.execute(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+
+
+def _create(connection: Connection, name: str, made_with: dict[str, Any]) -> None:
+    import psycopg
+
+    options = [f"TEMPLATE template0 ENCODING {literal(made_with['encoding'])}"]
+    row = connection.execute("SELECT pg_catalog.current_setting('server_version_num')::int / 10000").fetchone()
+    major = row[0] if row else 0
+    options += [f"LC_COLLATE {literal(made_with['collate'])} LC_CTYPE {literal(made_with['ctype'])}"]
+    if made_with["provider"] == "i" and major >= 15:
+        options.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(made_with['locale'])}")
+    elif made_with["provider"] == "b" and major >= 17:
+        options.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(made_with['locale'])}")
+    try:
+        connection.execute(f"CREATE DATABASE {identifier(name)} {' '.join(options)}")
+    except psycopg.Error as exc:
+        raise MigrationFailed(
+            f"No database could be made to restore to: {' '.join(str(exc).split())}.",
+            code="restore_failed",
+            hint="Nothing was touched. Where the server does not know the locale, install it there.",
+        ) from exc
+
+
+def _may_create(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT (rolcreatedb OR rolsuper) AND NOT pg_catalog.pg_is_in_recovery() "
+        "FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _fill(
+    access: Access,
+    database: str,
+    source: Source,
+    streams: Sequence[StreamRecord],
+    *,
+    scratch: bool,
+    digests: bool,
+    watch: Watch | None,
+) -> tuple[dict[str, TableDigest], list[str]]:
+    """Schema, rows, indexes, constraints, sequences; answers what is in the tables then, and what was left out."""
+    import psycopg
+
+    plan = plan_anew(source.entries(), scratch=scratch)
+    notes = list(plan.notes)
+    connections: list[Connection] = []
+    try:
+        for _ in range(_CONNECTIONS):
+            connections.append(access.connect(database=database))
+            settings_for_session(connections[-1])
+            # The rename that comes last is written to the disk, and with it everything before.
+            connections[-1].execute("SET synchronous_commit = off")
+        _make_all(connections[0], plan.before, notes)
+        rows = _load_all(connections, source, streams, watch)
+        _make_after(connections, plan, notes)
+        set_sequences(connections[0], source.sequences(), owned=None)
+        for view in source.schema_data["refresh"]:
+            connections[0].execute(f"REFRESH MATERIALIZED VIEW {view}")
+        if digests:
+            return _digest_all(connections, streams), notes
+        return {table: TableDigest(rows=count, columns={}) for table, count in rows.items()}, notes
+    except psycopg.Error as exc:
+        raise MigrationFailed(
+            f"The backup could not be restored: {' '.join(str(exc).split())}.",
+            code="restore_failed",
+            hint="The database was not touched. Look at the server's words.",
+        ) from exc
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def _make_all(connection: Connection, entries: Sequence[Entry], notes: list[str]) -> None:
+    for entry in entries:
+        if entry.kind == "SCHEMA" and entry.tag == "public":
+            continue
+        make(connection, entry, owners=_lenient(connection, notes))
+
+
+def _lenient(connection: Connection, notes: list[str]) -> Callable[[str], None]:
+    """Another server need not have the roles."""
+
+    def run(statement: str) -> None:
+        import psycopg
+
+        try:
+            connection.execute(statement)
+        except (psycopg.errors.UndefinedObject, psycopg.errors.InsufficientPrivilege) as exc:
+            note = f"owners or rights were not set: {exc.diag.message_primary}"
+            if note not in notes:
+                notes.append(note)
+
+    return run
+
+
+def _make_after(connections: Sequence[Connection], plan: RestorePlan, notes: list[str]) -> None:
+    """Indexes on all connections, those of one table on one of them; then what needs indexes."""
+    indexes: dict[str, list[Entry]] = {}
+    rest = []
+    for entry in plan.after:
+        if entry.kind in INDEXES and entry.table is not None:
+            indexes.setdefault(entry.table, []).append(entry)
+        else:
+            rest.append(entry)
+    # One table's indexes are dealt out too, plain ones: two of them can be built at the same time.
+    work: list[list[Entry]] = []
+    for entries in indexes.values():
+        constraints = [entry for entry in entries if entry.kind == "CONSTRAINT"]
+        work += [constraints] if constraints else []
+        work += [[entry] for entry in entries if entry.kind == "INDEX"]
+
+    def build(connection: Connection, entries: list[Entry]) -> None:
+        for entry in entries:
+            make(connection, entry, owners=_lenient(connection, notes))
+
+    _share(connections, work, build)
+    checks = [entry for entry in rest if entry.kind == "FK CONSTRAINT"]
+    _make_all(connections[0], [entry for entry in rest if entry.kind != "FK CONSTRAINT"], notes)
+    _share(connections, [checks], build)
+
+
+def _load_all(
+    connections: Sequence[Connection], source: Source, streams: Sequence[StreamRecord], watch: Watch | None
+) -> dict[str, int]:
+    rows: dict[str, int] = {stream.table: 0 for stream in streams if stream.table}
+    whole, done = sum(stream.plain_bytes for stream in streams), 0
+    lock = threading.Lock()
+
+    def load(connection: Connection, stream: StreamRecord) -> None:
+        nonlocal done
+        loaded = copy_in(connection, source, stream, freeze=False)
+        with lock:
+            rows[stream.table or ""] += loaded
+            done += stream.plain_bytes
+            if watch is not None:
+                watch(stream.table or "", done, whole)
+
+    _share(connections, sorted(streams, key=lambda stream: -stream.plain_bytes), load)
+    return rows
+
+
+def _digest_all(connections: Sequence[Connection], streams: Sequence[StreamRecord]) -> dict[str, TableDigest]:
+    tables = {stream.table: table_of(stream) for stream in streams if stream.table}
+    found: dict[str, list[TableDigest]] = {name: [] for name in tables}
+    work: list[tuple[str, str]] = []
+    for name in tables:
+        row = connections[0].execute(f"SELECT pg_catalog.pg_relation_size({literal(name)})").fetchone()
+        size = row[0] if row else 0
+        middle = size // BLOCK // 2
+        halves = [f" WHERE ctid < '({middle},0)'", f" WHERE ctid >= '({middle},0)'"] if size > _WORTH_HALVES else [""]
+        work += [(name, half) for half in halves]
+    lock = threading.Lock()
+
+    def digest(connection: Connection, what: tuple[str, str]) -> None:
+        name, where = what
+        part = read_digest(connection, tables[name], where=where)
+        with lock:
+            found[name].append(part)
+
+    _share(connections, work, digest)
+    return {name: added(parts) for name, parts in found.items()}
+
+
+def _fill_temporary(
+    access: Access, source: Source, streams: Sequence[StreamRecord], *, digests: bool, watch: Watch | None
+) -> dict[str, TableDigest]:
+    import psycopg
+
+    by_table: dict[str, list[StreamRecord]] = {}
+    for stream in streams:
+        by_table.setdefault(stream.table or "", []).append(stream)
+    found: dict[str, TableDigest] = {}
+    with access.connect() as connection:
+        settings_for_session(connection)
+        for done, (name, parts) in enumerate(by_table.items()):
+            table = table_of(parts[0])
+            columns = ", ".join(
+                f"{column.quoted} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
+                for column in table.columns
+            )
+            try:
+                connection.execute("BEGIN")
+                connection.execute(f"CREATE TEMPORARY TABLE bascule_scratch ({columns}) ON COMMIT DROP")
+                rows = sum(
+                    copy_in(connection, source, part, into="pg_temp.bascule_scratch", freeze=True) for part in parts
+                )
+                found[name] = (
+                    read_digest(connection, table, source="pg_temp.bascule_scratch")
+                    if digests
+                    else TableDigest(rows=rows, columns={})
+                )
+                connection.execute("ROLLBACK")
+            except psycopg.Error as exc:
+                raise MigrationFailed(
+                    f"The rows of {name} could not be restored: {' '.join(str(exc).split())}.",
+                    code="restore_failed",
+                    hint="The database was not touched. The role needs TEMPORARY on the database, or CREATEDB.",
+                ) from exc
+            if watch is not None:
+                watch(name, done + 1, len(by_table))
+    return found
+
+
+def _differences(source: Source, found: dict[str, TableDigest], *, compared: bool) -> Iterator[Difference]:
+    expected: dict[str, int] = {}
+    for stream in source.streams:
+        expected[stream.table or ""] = expected.get(stream.table or "", 0) + (stream.rows or 0)
+    for table, digest in found.items():
+        before = source.manifest.digests.get(table) if compared else None
+        before = before or TableDigest(rows=expected[table], columns={})
+        for column, words in differing(before, digest).items():
+            yield Difference(table=table, column=column, words=words)
+
+
+def _share(connections: Sequence[Connection], work: Sequence[T], act: Callable[[Connection, T], None]) -> None:
+    """Do it on all connections at once. Raises the first error, when all have stopped."""
+    waiting = list(work)
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+
+    def serve(connection: Connection) -> None:
+        try:
+            while True:
+                with lock:
+                    if failures or not waiting:
+                        return
+                    item = waiting.pop(0)
+                act(connection, item)
+        except BaseException as exc:  # noqa: BLE001 - it is raised by the one who waits
+            failures.append(exc)
+
+    threads = [threading.Thread(target=serve, args=(connection,), daemon=True) for connection in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _hashed(name: str) -> int:
+    return int.from_bytes(bytes.fromhex(name[-8:]), "big", signed=True)

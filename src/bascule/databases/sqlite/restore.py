@@ -1,0 +1,288 @@
+"""Putting a SQLite backup back: the file is made whole beside the database, then one transaction takes it over."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bascule.backups.encryption import Encryption
+from bascule.backups.naming import stream_path
+from bascule.backups.pipeline import read_stream, verify_stored
+from bascule.databases.sqlite.copies import copy_beside
+from bascule.databases.sqlite.digests import read_digest
+from bascule.databases.sqlite.dump import STREAM, connect_copy, copy_pages
+from bascule.databases.sqlite.errors import is_busy
+from bascule.databases.sqlite.location import Location, sqlite_uri
+from bascule.databases.sqlite.opening import connect, create_file
+from bascule.databases.sqlite.tables import OURS, Table, chosen, copy_table, quoted, read_tables, read_views
+from bascule.domain.backup import Manifest, StreamRecord, TableDigest
+from bascule.errors import LockNotAvailable, MigrationFailed, Refused
+from bascule.ports.backup_store import BackupStore
+from bascule.ports.dump import Difference, Restored, Verified, Watch
+
+_PATIENCE = 10.0
+"""Seconds to wait for other connections."""
+
+
+class Source:
+    """A backup to restore from."""
+
+    def __init__(self, manifest: Manifest, *, store: BackupStore, encryption: Encryption | None) -> None:
+        if manifest.dialect != "sqlite":
+            raise Refused(
+                f"The backup {manifest.id} is one of {manifest.dialect}.",
+                code="backup_dialect",
+                hint="Restore it into a database of that kind.",
+            )
+        self.manifest, self._store, self._encryption = manifest, store, encryption
+
+    @property
+    def record(self) -> StreamRecord:
+        """Its one stream."""
+        return self.manifest.stream(STREAM)
+
+    def verify(self) -> None:
+        """Read it to its end and compare. Raises as the pipeline does."""
+        verify_stored(self._store, self._path, record=self.record, others=self.manifest.streams)
+
+    @contextmanager
+    def unpacked(self, beside: Path, watch: Watch | None = None) -> Iterator[Path]:
+        """The database file, whole and looked at, in a folder of its own beside a path. Raises as `verify`, OSError."""
+        self.verify()
+        with copy_beside(beside) as copy:
+            handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            done = 0
+            with os.fdopen(handle, "wb") as file:
+                pieces = read_stream(
+                    self._store, self._path, record=self.record, encryption=self._encryption, verified=True
+                )
+                for piece in pieces:
+                    file.write(piece)
+                    done += len(piece)
+                    if watch is not None:
+                        watch(beside.name, done, self.record.plain_bytes)
+            yield copy
+
+    @property
+    def _path(self) -> str:
+        return stream_path(self.manifest.id, STREAM, encrypted=self.manifest.encryption is not None)
+
+
+def verify(location: Location, source: Source, *, tables: Sequence[str] | None, watch: Watch | None = None) -> Verified:
+    """Make the file, let SQLite look through it, and compare the digests."""
+    begun = time.monotonic()
+    differences, rows = [], 0
+    expected = source.manifest.digests
+    with source.unpacked(location.path, watch) as copy, connect_copy(copy) as connection:
+        try:
+            words = [row[0] for row in connection.execute("PRAGMA quick_check(5)").fetchall()]
+            found = chosen(read_tables(connection), tables, where="the backup")
+            for name, table in found.items():
+                if table.virtual:
+                    continue
+                digest = read_digest(connection, table)
+                rows += digest.rows
+                differences += [
+                    Difference(table=name, column=column, words=said)
+                    for column, said in _differing(expected.get(name), digest)
+                ]
+        except sqlite3.DatabaseError as exc:
+            raise _failed(exc) from exc
+    if words != ["ok"]:
+        differences += [Difference(table="", column=None, words=word) for word in words]
+    missing = set(source.manifest.tables) - set(found) if tables is None else set()
+    differences += [Difference(table=name, column=None, words="is not there") for name in sorted(missing)]
+    return Verified(
+        tables=tuple(found),
+        rows=rows,
+        differences=tuple(differences),
+        schema_proved=True,
+        digests_compared=bool(expected),
+        place="a file of its own",
+        seconds=time.monotonic() - begun,
+    )
+
+
+def restore(
+    location: Location, source: Source, *, tables: Sequence[str] | None, watch: Watch | None = None
+) -> Restored:
+    """In one transaction of the target's. Raises what the port says, and OSError."""
+    begun = time.monotonic()
+    whole = tables is None and source.manifest.scope == "database"
+    with source.unpacked(location.path, watch) as copy:
+        if not location.path.exists():
+            create_file(location.path)
+        target = connect(location.path, mode="rw", wait=_PATIENCE)
+        try:
+            rows, notes = (
+                _restore_whole(target, location.path, copy) if whole else _restore_tables(target, copy, tables)
+            )
+        except sqlite3.Error as exc:
+            if is_busy(exc):
+                raise LockNotAvailable(
+                    f"{location.path} is in use, for longer than {_PATIENCE:.0f} seconds.",
+                    hint="Nothing was changed. Stop what uses it, then run again.",
+                ) from exc
+            raise _failed(exc) from exc
+        finally:
+            target.close()
+    return Restored(place=location.url, rows=rows, seconds=time.monotonic() - begun, notes=tuple(notes))
+
+
+def restore_to(path: Path, source: Source, *, watch: Watch | None = None) -> Restored:
+    """As a new file, which gets its name when it is whole. Raises `Refused`, OSError."""
+    begun = time.monotonic()
+    if path.exists():
+        raise _exists(path)
+    with source.unpacked(path, watch) as copy:
+        with connect_copy(copy) as connection:
+            rows = _counted(connection)
+            if source.record.data.get("wal"):
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        with copy.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(copy, path)
+        except FileExistsError as exc:
+            raise _exists(path) from exc
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return Restored(place=f"sqlite:///{path}", rows=rows, seconds=time.monotonic() - begun)
+
+
+def export(source: Source, beside: Path, write: Callable[[bytes], object]) -> None:
+    """Write it as SQL for sqlite3. Raises as the pipeline."""
+    from bascule.databases.sqlite.export import script
+
+    with source.unpacked(beside) as copy, connect_copy(copy) as connection:
+        for line in script(connection, source.manifest):
+            write(line)
+
+
+def _restore_whole(target: sqlite3.Connection, path: Path, copy: Path) -> tuple[dict[str, int], list[str]]:
+    """The pages of the file, after what is in the target and not of the backup was put into it as well."""
+    with connect_copy(copy) as source:
+        rows = _counted(source)
+        notes = _carry_over(source, path)
+        # SQLite keeps the pages that it overwrites until the last one is written: killed before, it puts them back.
+        copy_pages(source, target, what=f"{path} is in use")
+    return rows, notes
+
+
+def _carry_over(source: sqlite3.Connection, path: Path) -> list[str]:
+    notes = []
+    source.execute("PRAGMA foreign_keys = OFF")
+    source.execute(f"ATTACH {_literal(sqlite_uri(path, 'rw'))} AS target")
+    source.execute("BEGIN")
+    try:
+        there = read_tables(source) | read_tables(source, ours=True)
+        for ours in (True, False):
+            for name, table in read_tables(source, "target", ours=ours).items():
+                if name in there or _is_shadow(name, there):
+                    continue
+                if table.virtual:
+                    notes.append(f"{name} is a virtual table made since then: it was not kept")
+                    continue
+                copy_table(source, table, source="target")
+                if name not in OURS:
+                    notes.append(f"{name} was made since then, and was kept")
+        known = read_views(source)
+        for name, statements in read_views(source, "target").items():
+            if name not in known:
+                for statement in statements:
+                    source.execute(statement)
+        source.execute("COMMIT")
+    except sqlite3.OperationalError as exc:
+        raise Refused(
+            f"A table that was made since the backup stands in its way: {exc}.",
+            code="restore_blocked",
+            hint="Nothing was changed. Restore to another file, or rename or drop what SQLite names.",
+        ) from exc
+    finally:
+        if source.in_transaction:
+            source.execute("ROLLBACK")
+        source.execute("DETACH target")
+    return notes
+
+
+def _restore_tables(
+    target: sqlite3.Connection, copy: Path, names: Sequence[str] | None
+) -> tuple[dict[str, int], list[str]]:
+    target.execute("PRAGMA foreign_keys = OFF")
+    target.execute("PRAGMA legacy_alter_table = ON")
+    target.execute(f"ATTACH {_literal(sqlite_uri(copy, 'ro'))} AS backup")
+    rows, notes = {}, []
+    tables = chosen(read_tables(target, "backup"), names, where="the backup")
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        now = read_tables(target)
+        before = _violations(target)
+        for name in tables:
+            if name in now:
+                target.execute(f"DROP TABLE main.{quoted(name)}")
+        for name, table in tables.items():
+            rows[name] = copy_table(target, table, source="backup")
+        broken = _violations(target) - before
+        notes += [f"rows of {child} refer to rows of {parent} that are not there" for child, parent in sorted(broken)]
+        target.execute("COMMIT")
+    except BaseException:
+        if target.in_transaction:
+            target.execute("ROLLBACK")
+        raise
+    return rows, notes
+
+
+def _violations(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    try:
+        return {(row[0], row[2]) for row in connection.execute("PRAGMA main.foreign_key_check").fetchall()}
+    except sqlite3.OperationalError:
+        return set()  # a parent has no such key: SQLite would refuse writes to the child, whoever restores what
+
+
+def _counted(connection: sqlite3.Connection) -> dict[str, int]:
+    return {
+        name: connection.execute(f"SELECT count(*) FROM main.{quoted(name)}").fetchone()[0]
+        for name, table in read_tables(connection).items()
+        if not table.virtual
+    }
+
+
+def _differing(before: TableDigest | None, after: TableDigest) -> Iterator[tuple[str | None, str]]:
+    if before is None:
+        return
+    if before.rows != after.rows:
+        yield None, f"{after.rows} rows instead of {before.rows}"
+        return
+    for column, digest in before.columns.items():
+        if after.columns.get(column) != digest:
+            yield column, "has other values"
+
+
+def _is_shadow(name: str, tables: Mapping[str, Table]) -> bool:
+    """A table that a virtual one keeps its content in: it is made with that one."""
+    return any(table.virtual and name.startswith(f"{other}_") for other, table in tables.items())
+
+
+def _exists(path: Path) -> Refused:
+    return Refused(
+        f"There is a file {path} already.", code="database_exists", hint="Nothing was touched. Name another one."
+    )
+
+
+def _failed(exc: BaseException) -> MigrationFailed:
+    return MigrationFailed(
+        f"The backup could not be restored: {exc}.",
+        code="restore_failed",
+        hint="Nothing was changed: it was one transaction. Look at SQLite's words.",
+    )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,199 @@
+"""Taking a database's content out of it and putting it back.
+
+How to implement one:
+
+1. Everything in one dump is of one moment, `Dumped.until`; writers are never waited for and never made to wait.
+2. Bascule's own state is in no dump, and no restore touches it.
+3. Memory stays flat whatever the size. With `Keys` given, no byte of a table reaches a disk unencrypted except the one
+   that the database itself is on.
+4. A restore reads every stream that it needs to its end and compares it with its record before it touches the target.
+   Killed at any moment it leaves the target as it was or whole; what it leaves beside it, `sweep` removes.
+5. Passwords reach other programs by environment or pipe, never by arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from bascule.domain.backup import Manifest, Scope, StreamRecord, TableDigest
+from bascule.domain.statement import Dialect
+from bascule.ports.backup_store import BackupStore
+
+
+class Keys(Protocol):
+    """Whom streams are encrypted to, and what opens them. `bascule.backups.encryption.Encryption` is one."""
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """No secrets."""
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Secrets; empty where backups can be taken but not read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpRequest:
+    """What is to be dumped."""
+
+    backup_id: str
+    tables: tuple[str, ...] | None = None
+    """Names as SQL writes them, with schema or without; None: the whole database."""
+    digests: bool = True
+    """Digest the tables in the same snapshot, so that a restore can be compared with it."""
+    level: int = 1
+    """Of the compression."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dumped:
+    """What a manifest says of a dump, as far as the dumper knows it."""
+
+    until: datetime
+    """UTC, the moment of the snapshot."""
+    server: str
+    server_version: str
+    database: str
+    scope: Scope
+    tables: tuple[str, ...]
+    streams: tuple[StreamRecord, ...]
+    digests: Mapping[str, TableDigest] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What is not in it and why, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore did."""
+
+    place: str
+    """Where to, for people; without password."""
+    rows: Mapping[str, int]
+    """By table."""
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a restored table has otherwise than the table had at the moment of the snapshot."""
+
+    table: str
+    column: str | None
+    """None where it is the number of rows, or the row as a whole."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A backup, read back."""
+
+    tables: tuple[str, ...]
+    rows: int
+    differences: tuple[Difference, ...]
+    schema_proved: bool
+    """The schema's script ran too; False where only rows were restored, for want of a right to make a database."""
+    digests_compared: bool
+    """False where the dump has none, or where they are another server version's."""
+    place: str
+    """Where it was restored to, for people."""
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Everything that was compared is the same."""
+        return not self.differences
+
+
+Watch = Callable[[str, int, int], None]
+"""Told what is under way, and how many of how many bytes (or streams) are done. Must be quick, and safe to call from
+several threads."""
+
+
+class Dumper(Protocol):
+    """One database. Not safe to use from two threads at once."""
+
+    dialect: Dialect
+
+    def sizes(self, tables: Sequence[str] | None = None) -> Mapping[str, int]:
+        """Bytes that each table of that scope holds now, about; for looking whether there is room.
+
+        Raises `TargetUnreachable`, `Refused` (``no_such_table``).
+        """
+
+    def dump(
+        self, request: DumpRequest, *, store: BackupStore, encryption: Keys | None, watch: Watch | None = None
+    ) -> Dumped:
+        """Write the streams below the backup's id. The manifest is the caller's, and without it there is no backup.
+
+        Raises `TargetUnreachable`, `Refused` (``no_such_table``, ``backup_tools``, ``no_rights``), `LockNotAvailable`,
+        `MigrationFailed` (``dump_failed`` and the store's); what was written by then is in the store as leftovers of no
+        backup.
+        """
+
+    def verify(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Verified:
+        """Restore it beside everything else, compare, and throw that away.
+
+        Raises `Refused` (the pipeline's for damaged streams, ``no_such_table``) and `MigrationFailed`
+        (``restore_failed``) where it cannot be restored.
+        """
+
+    def restore(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Restored:
+        """Put these tables of it (None: all) in the place of those of their names, all at once or not at all.
+
+        Raises `Refused`, `LockNotAvailable`, `MigrationFailed` (``restore_failed``).
+        """
+
+    def restore_to(
+        self,
+        manifest: Manifest,
+        name: str,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        watch: Watch | None = None,
+    ) -> Restored:
+        """Make a database of that name (SQLite: a file) out of it; it is there whole, or not at all.
+
+        Raises `Refused` (``database_exists``, ``no_rights``, and the pipeline's), `MigrationFailed`.
+        """
+
+    def export(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        write: Callable[[bytes], object],
+    ) -> None:
+        """Write it as plain SQL that the database's own shell restores. Raises `Refused`."""
+
+    def digests(self, tables: Sequence[str] | None = None) -> Mapping[str, TableDigest]:
+        """Of the tables' content now. Raises `Refused` (``no_such_table``)."""
+
+    def sweep(self) -> Sequence[str]:
+        """Remove what runs that are dead have left beside the target; answers its names."""
+
+    def close(self) -> None:
+        """Give everything back."""
