@@ -10,6 +10,10 @@ meanwhile.
     python -m bascule.testing.crash --list boundaries.txt -- up
     python -m bascule.testing.crash --at 12 -- up
     python -m bascule.testing.crash --at 12 --pause here -- up
+    python -m bascule.testing.crash --at "before perform 0002_more up" --pause here -- up
+
+A number is of one run: a statement that is repeated because another process was in the way moves those after it. Where
+processes meet, name the boundary.
 
 `forked` does the same without starting an interpreter for each run.
 """
@@ -65,8 +69,13 @@ class Boundary:
     call: str
     """What is about to happen, is happening, or has just happened."""
 
+    @property
+    def words(self) -> str:
+        """What it is called in any run."""
+        return f"{self.place} {self.call}"
+
     def __str__(self) -> str:
-        return f"{self.number} {self.place} {self.call}"
+        return f"{self.number} {self.words}"
 
 
 Act = Callable[[Boundary], None]
@@ -96,8 +105,10 @@ class Pause:
 class Boundaries:
     """Counts the boundaries of one run and acts at one of them."""
 
-    def __init__(self, *, at: int | None = None, act: Act = kill, list_to: Path | None = None) -> None:
-        """`list_to`: a file that gets a line for each boundary reached, written at once."""
+    def __init__(self, *, at: int | str | None = None, act: Act = kill, list_to: Path | None = None) -> None:
+        """`at`: its number, or its words, which count the first time that they are reached. `list_to`: a file that gets
+        a line for each boundary reached, written at once.
+        """
         self._at = at
         self._act = act
         self._list_to = list_to
@@ -110,7 +121,9 @@ class Boundaries:
         if self._list_to is not None:
             with self._list_to.open("a", encoding="utf-8") as lines:
                 lines.write(f"{boundary}\n")
-        if self._count == self._at:
+        if self._at in (self._count, boundary.words):
+            if isinstance(self._at, str):
+                self._at = None
             self._act(boundary)
 
 
@@ -531,10 +544,14 @@ def _count_statements(boundaries: Boundaries) -> None:
     sqlite3.connect = counting
 
 
+def _place(words: str) -> int | str:
+    return int(words) if words.isdigit() else words
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run ``bascule`` with boundaries; answers its exit code."""
     parser = argparse.ArgumentParser(prog="python -m bascule.testing.crash", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--at", type=int, metavar="N", help="the boundary at which something happens")
+    parser.add_argument("--at", type=_place, metavar="N", help="the boundary at which something happens, or its words")
     parser.add_argument("--pause", type=Path, metavar="FILE", help="pause there instead: until FILE is removed")
     parser.add_argument("--list", type=Path, metavar="FILE", help="write each boundary that is reached")
     parser.add_argument("--driver", action="store_true", help="count the statements sent to SQLite too")

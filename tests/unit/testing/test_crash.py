@@ -57,6 +57,14 @@ def test_boundaries_are_counted_from_one_and_act_once() -> None:
     assert [str(boundary) for boundary in met] == ["2 before two"]
 
 
+def test_a_boundary_named_by_its_words_is_where_they_are_first_reached() -> None:
+    met: list[Boundary] = []
+    boundaries = Boundaries(at="before two", act=met.append)
+    for call in ("one", "one", "two", "two"):
+        boundaries.reach("before", call)
+    assert [str(boundary) for boundary in met] == ["3 before two"]
+
+
 def test_a_run_lists_its_boundaries_around_everything_it_does(project: Path) -> None:
     lines = listed(project)
     assert [line.split()[0] for line in lines] == [str(number) for number in range(1, len(lines) + 1)]
