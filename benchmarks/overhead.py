@@ -7,7 +7,8 @@
 
 Each run is a whole process on an empty database of its own, its result is checked, and the rounds take turns. Bascule
 runs as a user runs it, with everything that makes a run safe. It may take 1.10 times as long as the loop (see
-loops.py), and has to be quicker than every peer. `psql -1`, which records nothing, is shown as a reference.
+loops.py), and has to be quicker than every peer: what counts is the median of the rounds' ratios. `psql -1`, which
+records nothing, is shown as a reference.
 
 `--tables` does it twice, in empty databases and beside so many tables of somebody else's (PostgreSQL only, 300
 migrations unless `--count` says otherwise).
@@ -135,12 +136,11 @@ def _beside_tables(
 
 
 def _show(results: Results) -> None:
-    base = results.wall(LOOP)
     rows = [["", "min s", "median", "max", "ms each", "client CPU s", "× loop"]]
     for name in sorted(results.runs, key=results.wall):
         wall, cpu = (spread(each) for each in zip(*((run.wall, run.cpu) for run in results.runs[name]), strict=True))
         each = wall.median / results.count * 1000
-        figures = (wall.low, wall.median, wall.high, each, cpu.median, wall.median / base)
+        figures = (wall.low, wall.median, wall.high, each, cpu.median, results.times(name, LOOP))
         rows.append([name, *(f"{figure:.2f}" for figure in figures)])
     print(table(rows))
     for name, reason in results.failed.items():
@@ -150,13 +150,11 @@ def _show(results: Results) -> None:
 
 def _judge(results: Results, contenders: Sequence[Contender]) -> list[str]:
     """Which bars were missed, in words."""
-    ours, base = results.wall(BASCULE), results.wall(LOOP)
-    missed = []
-    if ours > BAR * base:
-        missed.append(f"{ours / base:.2f} times the loop, where {BAR:.2f} is allowed")
-    peers = {each.name: results.wall(each.name) for each in contenders if each.is_peer and each.name in results.runs}
-    missed += [f"{name} takes {theirs:.2f} s, Bascule {ours:.2f} s" for name, theirs in peers.items() if theirs <= ours]
-    return missed
+    times = results.times(BASCULE, LOOP)
+    missed = [f"{times:.2f} times the loop, where {BAR:.2f} is allowed"] if times > BAR else []
+    peers = [each.name for each in contenders if each.is_peer and each.name in results.runs]
+    against = {name: results.times(BASCULE, name) for name in peers}
+    return missed + [f"{times:.2f} times as long as {name}" for name, times in against.items() if times >= 1]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,15 @@ class Results:
         """Median of the seconds."""
         return spread([each.wall for each in self.runs[name]]).median
 
+    def times(self, name: str, base: str) -> float:
+        """How often `base` goes into `name`: the median over the rounds, each with its own two runs.
+
+        A machine that is slow for a minute is slow for both runs of that round, so it does not enter as it would
+        into a ratio of medians.
+        """
+        pairs = zip(self.runs[name], self.runs[base], strict=True)
+        return spread([mine.wall / other.wall for mine, other in pairs]).median
+
 
 def take_turns(
     place: Place,

@@ -310,7 +310,9 @@ class Target(Protocol):
         """These objects, closed over what depends on them, as the catalog has them now."""
 
     def offline_setup(self) -> str:
-        """SQL for a person's own shell that makes what `prepare` makes; empty where it is there already."""
+        """SQL for a person's own shell that comes before all scripts: settings, and what `prepare` makes where it is
+        not there already.
+        """
 
     def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
         """SQL for a person's own shell: what a run does before a script (keeping the look of `before`, where SQL

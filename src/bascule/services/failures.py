@@ -132,6 +132,8 @@ def _truth(context: Context, planned: PlannedMigration, failure: WorkFailed) -> 
     # The way back of a script that was only half applied: its marks go when it is done, so with them it is not.
     half_applied = planned.direction == "down" and (planned.name, "up") in everything
     if applied == (planned.direction == "up") and not half_applied:
+        if failure.kind == "fence":
+            return "changed", f"{planned.name} is done, whole; the process that has taken over may have done it."
         return "changed", f"{planned.name} had already been committed: it is done, whole."
     done = sum(1 for index in marks if index != BEGUN)
     if done:

@@ -37,7 +37,7 @@ def script(
     setup = context.target.offline_setup() if planned else ""
     parts = [f"-- bascule: {len(planned)} migrations {direction} for {context.target.dialect}", _WARNING[direction]]
     if setup:
-        parts.append(f"-- What Bascule keeps in the target\n{setup}")
+        parts.append(f"-- What has to be there first\n{setup}")
     parts.extend(_one(context, each, names_of.mint(each.name)) for each in planned)
     return "\n".join(parts) + "\n"
 

@@ -246,9 +246,9 @@ def needs_pieces(job: Job) -> bool:
     return size > LARGEST or any(map(_CHANGES_LEXER.match, job.settings))
 
 
-def resets_all(statement: Statement) -> bool:
+def resets_all(sql: str) -> bool:
     """It puts our limits back to the session's."""
-    return _RESETS_ALL.search(statement.text) is not None
+    return _RESETS_ALL.search(sql) is not None
 
 
 def changes_role(job: Job) -> bool:

@@ -11,6 +11,9 @@ from bascule.ports.database import LedgerChange
 
 _COLUMNS = "name, version, run_id, applied_at, execution_ms, exact_hash, semantic_hash, parser, how, repeatable, script"
 
+SETTINGS = "SET standard_conforming_strings = on;\n"
+"""As in the sessions of a run: the scripts' texts were read that way, and ours are written for it."""
+
 
 def setup(schema: str) -> str:
     """Makes Bascule's own schema, in a transaction."""

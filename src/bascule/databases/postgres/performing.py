@@ -163,11 +163,14 @@ class Performer:
         on the server's side too, should we be gone by then.
         """
         message = Message()
-        message.own(f"SET lock_timeout = '{_ms(self._limits.bare_lock_wait)}ms';", OURS)
+        limits = f"SET lock_timeout = '{_ms(self._limits.bare_lock_wait)}ms';"
         if self._limits.statement_timeout is not None:
-            message.own(f"SET statement_timeout = '{_ms(self._limits.statement_timeout)}ms';", OURS)
+            limits += f"SET statement_timeout = '{_ms(self._limits.statement_timeout)}ms';"
+        message.own(limits, OURS)
         for setting in settings:
             message.own(setting + "\n;", OURS)
+            if resets_all(setting):
+                message.own(limits, OURS)
         self._run(message, job, keeper, None, None)
 
     def _restore(self) -> None:
@@ -191,7 +194,7 @@ class Performer:
             statement = job.statements[index]
             message = Message(self.names.comment(job.run_id))
             message.add(statement.text, index)
-            if resets_all(statement):
+            if resets_all(statement.text):
                 self.names.again(message, token)
             rows += _rows(self._run(message, job, keeper, watch, None)[:1])
         if leaves_traces(job.statements):

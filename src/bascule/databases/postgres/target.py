@@ -149,10 +149,11 @@ class PostgresTarget:
     # By hand
 
     def offline_setup(self) -> str:
-        """SQL that makes what `prepare` makes; empty where it is there already."""
+        """SQL that comes before all scripts: it makes what `prepare` makes, where that is not there already."""
         from bascule.databases.postgres import offline
 
-        return "" if self.describe().prepared else offline.setup(self._connections.schema)
+        made = "" if self.describe().prepared else offline.setup(self._connections.schema)
+        return offline.SETTINGS + made
 
     def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
         """What a run does before a script, and the ledger's change after it, as SQL."""
