@@ -95,6 +95,10 @@ class Job:
     """Remove the kept snapshot (the end of a rollback)."""
     facts: tuple[Fact, ...] = ()
     """Journal facts that become true with the commit."""
+    followed: bool = False
+    """Another transaction of this run comes right behind it, so this one need not wait until the disk has it: a later
+    commit brings every earlier one with it. A server that crashes in between loses it whole, its ledger row with it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 from bascule.domain.history import Fact, LedgerEntry
 from bascule.domain.plan import PlannedMigration
@@ -134,6 +135,9 @@ def _run_all(
         CarryOut(context=context, lease=lease, planned=each, run_id=run_id)
         for each, run_id in zip(planned, ids, strict=True)
     ]
+    for earlier, later in pairwise(works):
+        if _is_whole(earlier.planned) and _is_whole(later.planned):
+            earlier.followed, later.relies_on = True, earlier.planned.name
     for work, following in zip(works, (*works[1:], None), strict=True):
         work.meanwhile = Meanwhile(think=following.ready) if following is not None else None
         try:
@@ -141,6 +145,11 @@ def _run_all(
         except BasculeError as error:
             _tell_of_all(error, runs, work, context)
             raise
+
+
+def _is_whole(planned: PlannedMigration) -> bool:
+    """One transaction of SQL alone: an author's Python may do things outside the database that cannot be lost."""
+    return planned.transactional and all(step.kind != "python" for step in planned.steps)
 
 
 def _tell_of_all(error: BasculeError, runs: Sequence[Run], work: CarryOut, context: Context) -> None:
@@ -157,6 +166,8 @@ def _tell_of_all(error: BasculeError, runs: Sequence[Run], work: CarryOut, conte
     error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
     if runs:
         words = "was applied and stays applied" if len(runs) == 1 else "were applied and stay applied"
+        if error.state == "unknown" and work.relies_on is not None:
+            words = "had been committed; if the server crashed, it may have lost the last of them, each whole"
         error.message += f"\n{_count(len(runs))} before it {words}."
         if error.state == "unchanged":
             error.state = "changed"

@@ -61,6 +61,10 @@ class CarryOut:
     resuming: bool = False
     """An earlier process left marks of this script; what it did is recalled first."""
     meanwhile: Meanwhile | None = None
+    followed: bool = False
+    """A whole transaction of this run comes next: see `Job.followed`."""
+    relies_on: str | None = None
+    """The migration before, whose transaction was `followed`: a server that crashes may have lost it."""
     rows: list[int] = field(default_factory=list)
     """Rows changed, statement by statement."""
     _notes: list[str] = field(default_factory=list)
@@ -169,6 +173,7 @@ class CarryOut:
             clear_marks=self.planned.direction == "down",
             before=self.planned.touch if self.planned.direction == "up" else None,
             facts=(self._ended(),),
+            followed=self.followed,
         )
 
     def _begin(self, facts: Facts) -> Facts:
@@ -385,7 +390,7 @@ class CarryOut:
         return attempts.keep_trying(job, lambda: target.perform_with(job, self._work, lease=self.lease, watch=watch))
 
     def _attempts(self) -> Attempts:
-        return Attempts(context=self.context, lease=self.lease, tell=self._tell_waiting)
+        return Attempts(context=self.context, lease=self.lease, tell=self._tell_waiting, relies_on=self.relies_on)
 
     def _after(self, step: Step, last: bool, facts: Facts) -> Facts:
         if last:

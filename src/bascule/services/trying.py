@@ -29,6 +29,8 @@ class Attempts:
     lease: Lease
     tell: Callable[[str, tuple[str, ...]], None]
     """Told what is being waited for, and who is in the way."""
+    relies_on: str | None = None
+    """A migration of this run whose commit did not wait for the disk."""
 
     def perform(self, job: Job, *, watch: Watch | None, meanwhile: Meanwhile | None) -> Performed:
         """The job's result, or LANDED. Raises the last `WorkFailed` when trying again is no use."""
@@ -83,6 +85,12 @@ class Attempts:
             raise failure from unreachable
         if not self.lease.held():
             raise WorkFailed("fence", "the lease ran out while the connection was broken") from failure
+        if self.relies_on is not None and all(entry.name != self.relies_on for entry in self.context.target.ledger()):
+            raise WorkFailed(
+                "lost",
+                f"the server went down before {self.relies_on}, which it had committed, was on its disk",
+                hint="Run it again: what was lost is pending again, whole.",
+            ) from failure
 
 
 def landed(context: Context, job: Job) -> bool:

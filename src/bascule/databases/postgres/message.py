@@ -220,6 +220,9 @@ def whole(names: Names, job: Job, token: int, *, facts: bool, traces: bool) -> M
     message = Message(names.comment(job.run_id))
     first = modes_of(job)
     names.open(message, job, token, first)
+    if facts and job.followed:
+        # Not where the journal is kept elsewhere: it could know of a commit that a crash has lost.
+        message.own("SET LOCAL synchronous_commit=off;", OURS)
     for index in range(len(first), len(job.statements)):
         message.add(job.statements[index].text, index)
     names.close(message, job, facts=facts, transaction=None, traces=traces)
