@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 5.0
 _STOP_TRIES = 10
+_ROLLBACKS = 3
 _STOPPED: Mapping[FailureKind, str] = {
     "fence": "stopped, because the lease could not be renewed in time",
     "lock_timeout": "stopped, because it waited too long for others to release their locks",
@@ -411,9 +412,12 @@ class Performer:
             self.session.close()
             return
         try:
-            if connection.pgconn.transaction_status != IDLE:
+            for _ in range(_ROLLBACKS):
+                if connection.pgconn.transaction_status == IDLE:
+                    break
+                # A request to stop that was late may cancel this one instead of the work.
                 exchange(connection, b"ROLLBACK", seconds=_STOP_SECONDS)
-            if connection.broken:
+            if connection.broken or connection.pgconn.transaction_status != IDLE:
                 self.session.close()
         except (psycopg.Error, TimeoutError):
             self.session.close()
