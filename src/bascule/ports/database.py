@@ -24,11 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
 from bascule.domain.statement import Dialect, Effect, Statement, Touch
+
+if TYPE_CHECKING:
+    from bascule.domain.preimage import PreImageWork
+    from bascule.ports.preimages import PreImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,8 @@ class Job:
     """Another transaction of this run comes right behind it, so this one need not wait until the disk has it: a later
     commit brings every earlier one with it. A server that crashes in between loses it whole, its ledger row with it.
     """
+    preimages: PreImageWork | None = None
+    """What is kept of what the statements destroy, or put back (see `bascule.ports.preimages`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +318,9 @@ class Target(Protocol):
 
     def snapshot(self, touch: Touch) -> Snapshot:
         """These objects, closed over what depends on them, as the catalog has them now."""
+
+    def preimages(self) -> PreImages:
+        """What is kept of what migrations destroyed."""
 
     def offline_setup(self) -> str:
         """SQL for a person's own shell that comes before all scripts: settings, and what `prepare` makes where it is

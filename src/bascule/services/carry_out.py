@@ -33,6 +33,7 @@ from bascule.ports.database import Job, Lease, LedgerChange, Mark, Meanwhile, Pe
 from bascule.services.context import Context
 from bascule.services.entries import entry_of
 from bascule.services.failures import Left, broken_off, failed
+from bascule.services.preimages import PreImageSteps, steps_of
 from bascule.services.trying import LANDED, Attempts
 
 
@@ -65,6 +66,8 @@ class CarryOut:
     """A whole transaction of this run comes next: see `Job.followed`."""
     relies_on: str | None = None
     """The migration before, whose transaction was `followed`: a server that crashes may have lost it."""
+    keep: bool = True
+    """Keep what the statements of an up destroy, and put it back with those of a down."""
     rows: list[int] = field(default_factory=list)
     """Rows changed, statement by statement."""
     _notes: list[str] = field(default_factory=list)
@@ -72,6 +75,7 @@ class CarryOut:
     _begun: float = 0.0
     _written: bool = False
     _first: Job | None = None
+    _preimages: PreImageSteps | None = None
 
     def perform(self) -> Done:
         """Carry the migration out, from wherever it stands."""
@@ -164,7 +168,7 @@ class CarryOut:
         return dataclasses.replace(facts, applied=self.planned.direction == "up")
 
     def _job_of_all(self) -> Job:
-        statements = self.planned.steps[0].statements if self.planned.steps and not self._python else ()
+        statements = self._kept.statements(self.planned.steps[0]) if self.planned.steps and not self._python else ()
         settings = self.planned.steps[0].settings if self.planned.steps else ()
         return self._job(
             statements=statements,
@@ -174,6 +178,7 @@ class CarryOut:
             before=self.planned.touch if self.planned.direction == "up" else None,
             facts=(self._ended(),),
             followed=self.followed,
+            preimages=self._kept.of(0, first=True, last=True),
         )
 
     def _begin(self, facts: Facts) -> Facts:
@@ -182,6 +187,7 @@ class CarryOut:
             mark=Mark(step=BEGUN, digest=whole),
             before=self.planned.touch if self.planned.direction == "up" else None,
             facts=(self._fact("run_started"),),
+            preimages=self._kept.of(None, first=True),
         )
         self._try(job, None)
         return facts.with_mark(BEGUN, whole)
@@ -189,12 +195,13 @@ class CarryOut:
     def _marked(self, step: Step, last: bool, facts: Facts) -> Facts:
         self._tell(step, "running")
         job = self._job(
-            statements=step.statements,
+            statements=self._kept.statements(step),
             settings=step.settings,
             mark=None if last else Mark(step=step.index, digest=step.digest),
             clear_marks=last,
             ledger=self._ledger_change() if last else None,
             facts=(self._ended(),) if last else (self._fact("step_done", step.index),),
+            preimages=self._kept.of(step.index, last=last),
         )
         self._try(job, step)
         return self._after(step, last, facts)
@@ -290,6 +297,7 @@ class CarryOut:
             clear_marks=last,
             ledger=self._ledger_change() if last else None,
             facts=(self._ended(),) if last else (),
+            preimages=self._kept.of(None, last=last),
         )
         self._try(job, step)
         return self._after(step, last, facts)
@@ -347,7 +355,13 @@ class CarryOut:
             )
         except WorkFailed as failure:
             raise self._failed(failure, None) from failure
-        self._try(self._job(clear_marks=True, ledger=self._ledger_change(), facts=(self._ended(),)), None)
+        end = self._job(
+            clear_marks=True,
+            ledger=self._ledger_change(),
+            facts=(self._ended(),),
+            preimages=self._kept.of(None, last=True),
+        )
+        self._try(end, None)
 
     def batch(self, statement: Statement | None, mark: Mark, settings: tuple[str, ...]) -> int:
         """One transaction of a step that runs in many, with its mark. Answers the rows changed."""
@@ -364,6 +378,12 @@ class CarryOut:
         if self.context.stopping() and isinstance(command, RunWhole | Begin | RunMarked | Send | Repair):
             step = None if isinstance(command, RunWhole | Begin) else command.step
             raise self._failed(WorkFailed("cancelled", "stopped before it was sent"), step)
+
+    @property
+    def _kept(self) -> PreImageSteps:
+        if self._preimages is None:
+            self._preimages = steps_of(self.context, self.planned, keep=self.keep)
+        return self._preimages
 
     # ---- jobs --------------------------------------------------------------------------------------------------------
 

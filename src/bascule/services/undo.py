@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from bascule.domain.event import Event
 from bascule.domain.history import Fact
 from bascule.domain.plan import PlannedMigration
@@ -14,6 +16,7 @@ from bascule.rollback.ignore import leave_out
 from bascule.rollback.verdict import compare, verdict
 from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
+from bascule.services.preimages import came_back, with_data
 
 
 def undo_one(
@@ -42,7 +45,18 @@ def undo_one(
             context, "migration.rollback_failed", work.run_id, planned.name, error=error.message, state=error.state
         )
         raise
-    reached, differences = _judged(context, planned, work.run_id, before, why_not)
+    reached, differences = judged(context, planned, work.run_id, before, why_not)
+    mends: tuple[str, ...] = ()
+    if differences and before is not None and why_not is None and not _nothing(planned):
+        from bascule.services.mending import mended
+
+        mends = mended(context, lease, planned, work.run_id, before)
+        if mends:
+            reached, differences = judged(context, planned, work.run_id, before, why_not)
+    came = came_back(context, planned, work.run_id)
+    if came.lost or came.unknown:
+        reached, differences = with_data(reached, differences, came)
+        _remember_quietly(context, planned, work.run_id, reached, differences)
     _publish(context, "migration.rollback_completed", work.run_id, planned.name, verdict=reached, executionTime=done.ms)
     return Run(
         id=work.run_id,
@@ -54,11 +68,12 @@ def undo_one(
         dependencies=planned.migration.depends or (),
         verdict=reached,
         differences=differences,
-        notes=(*planned.warnings, *done.notes, *((why_not,) if why_not else ())),
+        notes=(*planned.warnings, *done.notes, *((why_not,) if why_not else ()), *mends, *came.notes),
+        extra={"preImages": list(came.documents)} if came.documents else {},
     )
 
 
-def _judged(
+def judged(
     context: Context, planned: PlannedMigration, run_id: str, before: Snapshot | None, why_not: str | None
 ) -> tuple[Verdict, tuple[str, ...]]:
     """How exact it was, looked at and written down. The rollback is done whatever comes of this."""
@@ -86,13 +101,18 @@ def _look(
     words = tuple(f"{each.object}: {each.what}" for each in differences)
     if why_not is not None:
         return "unverified", words
-    nothing = planned.migration.down is None or planned.migration.down.empty
+    nothing = _nothing(planned)
     reached = verdict(differences)
     if reached != "lossy" and not (nothing and reached != "exact"):
         unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after))
         if unseen:
             return "unverified", (*words, *unseen)
     return ("none" if nothing and reached != "exact" else reached), words
+
+
+def _nothing(planned: PlannedMigration) -> bool:
+    """There is no way back: it is only taken off the ledger."""
+    return planned.migration.down is None or planned.migration.down.empty
 
 
 def _hidden(context: Context, touch: Touch, before: Snapshot, after: Snapshot) -> tuple[str, ...]:
@@ -121,6 +141,14 @@ def _remember(
         data={"verdict": reached, "differences": list(differences)},
     )
     context.target.append((fact,), durable=False)
+
+
+def _remember_quietly(
+    context: Context, planned: PlannedMigration, run_id: str, reached: Verdict, differences: tuple[str, ...]
+) -> None:
+    """The rollback is done, and its report says the same."""
+    with contextlib.suppress(BasculeError, WorkFailed):
+        _remember(context, planned, run_id, reached, differences)
 
 
 def _publish(context: Context, name: str, run_id: str, migration: str, **data: object) -> None:

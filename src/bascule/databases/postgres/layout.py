@@ -105,7 +105,8 @@ def code() -> str:
 
     from bascule.databases.postgres.catalog import shape_sql
 
-    return hashlib.sha256(without_comments(shape_sql("bascule") + _read("functions.sql")).encode()).hexdigest()
+    texts = shape_sql("bascule") + _read("functions.sql") + _read("preimages.sql")
+    return hashlib.sha256(without_comments(texts).encode()).hexdigest()
 
 
 def is_current(meta: dict[str, Any] | None, schema: str) -> bool:
@@ -203,13 +204,21 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
         parts.append(_read("layout.sql").replace("@schema@", own))
     else:
         parts.append(_THERE.format(schema=literal(schema)))
-    parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own))
+    parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own), preimages_sql(schema))
     if meta is None:
         parts.append(f"INSERT INTO {own}.meta (layout, code) VALUES ({LAYOUT}, '{code()}');")
     else:
         parts.append(f"UPDATE {own}.meta SET layout = {LAYOUT}, code = '{code()}';")
     parts.append(_OWNER_ONLY.format(schema=literal(schema)))
     return without_comments("\n".join(parts))
+
+
+def preimages_sql(schema: str, *, own: str | None = None) -> str:
+    """The functions that keep and put back what migrations destroy, made in that schema. `own`: Bascule's, if that is
+    another.
+    """
+    text = _read("preimages.sql").replace("@own@", identifier(own or schema))
+    return text.replace("@schema@", identifier(schema))
 
 
 def without_comments(sql: str) -> str:

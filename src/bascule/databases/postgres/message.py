@@ -11,7 +11,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from bascule.domain.history import Fact
 from bascule.domain.statement import Statement
@@ -19,6 +19,9 @@ from bascule.ports.database import Job, WorkFailed
 
 LARGEST: Final = 64 << 20
 """Characters in one message; a larger job is sent in pieces."""
+
+When = Literal["first", "before", "after", "last"]
+"""Where, among a job's statements, something of ours is done."""
 
 OURS: Final = -1
 LEAVE: Final = -2
@@ -111,7 +114,18 @@ class Message:
 class Names:
     """What a target puts into every message: its functions, limits, and what puts the session back in order."""
 
-    __slots__ = ("_ascii_only", "_enter", "_keep", "_leave", "_limits", "_limits_alone", "_path", "tag", "tail")
+    __slots__ = (
+        "_ascii_only",
+        "_enter",
+        "_keep",
+        "_leave",
+        "_limits",
+        "_limits_alone",
+        "_path",
+        "schema",
+        "tag",
+        "tail",
+    )
 
     def __init__(
         self,
@@ -128,6 +142,7 @@ class Names:
         `facts_json`.
         """
         self._ascii_only = ascii_only
+        self.schema = schema
         self.tag = tag
         self.tail = tail
         self._enter = f"SELECT {schema}.enter("
@@ -173,6 +188,16 @@ class Names:
             self.again(message, token)
         if not early:
             self._look(message, job)
+        self._calls(message, job, "first")
+
+    def around(self, message: Message, job: Job, index: int, when: Literal["before", "after"]) -> None:
+        """What is kept in front of a statement of the job, and what is looked at behind it."""
+        self._calls(message, job, when, index)
+
+    def _calls(self, message: Message, job: Job, when: When, index: int = 0) -> None:
+        if job.preimages is not None:
+            texts = _preimage_calls(self.schema, job, when, index)
+            message.own("".join(texts), *(OURS,) * len(texts))
 
     def _look(self, message: Message, job: Job) -> None:
         """The look of before, if the job asks for one."""
@@ -187,6 +212,7 @@ class Names:
         """
         if changes_role(job):
             message.own(BACK_TO_OURSELVES, OURS, OURS)
+        self._calls(message, job, "last")
         told = facts_json(job.facts, ascii_only=self._ascii_only) if facts else []
         arguments = applied_arguments(job, told) if transaction is None else None
         if arguments is None:
@@ -197,6 +223,30 @@ class Names:
         if traces:
             tail += CLEAR_TRACES
         message.own("".join(tail), *(TAIL,) * len(tail))
+
+
+def _preimage_calls(schema: str, job: Job, when: When, index: int) -> list[str]:
+    """What is kept or put back at a place of the job's message: statements, each with its semicolon."""
+    work = job.preimages
+    assert work is not None, "asked only of jobs that have something to keep or to put back"
+    migration, run = literal(job.migration), literal(job.run_id)
+    if when == "first":
+        return [f"SELECT {schema}.preimage_look({migration});"] if work.look else []
+    if when == "last":
+        return [f"SELECT {schema}.preimage_back({migration},{run},true,true);"] if work.put_back else []
+    mine = [keep for keep in work.keeps if keep.index == index]
+    if when == "before":
+        from bascule.domain.preimage import BUDGET
+
+        described = (literal(to_json(keep.as_dict())) for keep in mine)
+        return [f"SELECT {schema}.preimage_keep({migration},{run},{keep},{BUDGET});" for keep in described]
+    texts = []
+    if any(keep.kind in ("update", "retype", "delete") and keep.why is None for keep in mine):
+        texts.append(f"SELECT {schema}.preimage_after({migration},{run},{mine[0].ordinal});")
+    if index in work.tries:
+        texts.append(f"SELECT {schema}.preimage_back({migration},{run},false,{str(work.tables).lower()});")
+    texts += (f"{text};" for text in work.then.get(index, ()))
+    return texts
 
 
 def _limits_alone(limits: Sequence[str | None]) -> str:
@@ -224,7 +274,9 @@ def whole(names: Names, job: Job, token: int, *, facts: bool, traces: bool) -> M
         # Not where the journal is kept elsewhere: it could know of a commit that a crash has lost.
         message.own("SET LOCAL synchronous_commit=off;", OURS)
     for index in range(len(first), len(job.statements)):
+        names.around(message, job, index, "before")
         message.add(job.statements[index].text, index)
+        names.around(message, job, index, "after")
     names.close(message, job, facts=facts, transaction=None, traces=traces)
     return message
 

@@ -194,10 +194,13 @@ class Performer:
         for index in range(len(first), len(job.statements)):
             statement = job.statements[index]
             message = Message(self.names.comment(job.run_id))
+            self.names.around(message, job, index, "before")
+            at = len(message.slots)
             message.add(statement.text, index)
             if resets_all(statement.text):
                 self.names.again(message, token)
-            rows += _rows(self._run(message, job, keeper, watch, None)[:1])
+            self.names.around(message, job, index, "after")
+            rows += _rows(self._run(message, job, keeper, watch, None)[at : at + 1])
         if leaves_traces(job.statements):
             self.session.traces_of = (job.migration, job.direction)
         return self._close(job, number, keeper, facts, watch, rows)

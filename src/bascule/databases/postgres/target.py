@@ -39,6 +39,8 @@ from bascule.ports.database import (
 if TYPE_CHECKING:
     import psycopg
 
+    from bascule.databases.postgres.preimages import PostgresPreImages
+
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 P = ParamSpec("P")
@@ -269,6 +271,12 @@ class PostgresTarget:
             return snapshot(rows[0][0] or "{}")
 
         return self._connections.read(look, "look in the catalog")
+
+    def preimages(self) -> PostgresPreImages:
+        """What is kept of what migrations destroyed."""
+        from bascule.databases.postgres.preimages import PostgresPreImages
+
+        return PostgresPreImages(self._connections)
 
     def query(
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()

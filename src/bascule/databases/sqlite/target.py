@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.databases.sqlite.aside import Aside
 from bascule.databases.sqlite.blockers import who_locks
@@ -47,6 +47,9 @@ from bascule.ports.database import (
     Watch,
     WorkFailed,
 )
+
+if TYPE_CHECKING:
+    from bascule.databases.sqlite.preimages import SqlitePreImages
 
 T = TypeVar("T")
 
@@ -264,6 +267,11 @@ class SqliteTarget:
 
     def snapshot(self, touch: Touch) -> Snapshot:
         return self._looking(lambda connection: shape(connection, touch))
+
+    def preimages(self) -> SqlitePreImages:
+        from bascule.databases.sqlite.preimages import SqlitePreImages
+
+        return SqlitePreImages(self._looking, lambda write: self._write("throw away what was kept long enough", write))
 
     def query(
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()

@@ -64,7 +64,9 @@ class Performer:
         """The job's own statements; answers the rows each of them changed. Raises `WorkFailed`."""
 
         def work() -> tuple[int, ...]:
-            return self._statements(job.statements)
+            if job.preimages is None:
+                return self._statements(job.statements)
+            return self._keeping(job)
 
         return self._run(lambda: self._transact(job, lease, work), job.settings, restore=may_set(job), watch=watch)
 
@@ -74,8 +76,16 @@ class Performer:
         """The author's function in place of the statements. Raises `WorkFailed`, and what the function raises."""
 
         def work() -> tuple[int, ...]:
+            if job.preimages is None:
+                with self._lent():
+                    author(self._connection)
+                return ()
+            from bascule.databases.sqlite import preimages
+
+            preimages.before(self._connection, job)
             with self._lent():
                 author(self._connection)
+            preimages.after(self._connection, job)
             return ()
 
         self._run(lambda: self._transact(job, lease, work), job.settings, restore=True, watch=watch)
@@ -152,13 +162,14 @@ class Performer:
         if job.forget_before:
             forget_before(connection, job.migration)
 
-    def _statements(self, statements: tuple[Statement, ...]) -> tuple[int, ...]:
+    def _statements(self, statements: tuple[Statement, ...], *, first: int = 0) -> tuple[int, ...]:
+        """`first`: the place of the first of them in the job."""
         connection, stop = self._connection, self._stop
         rows = []
         # What a migration selects is of no interest, and need not be text that Python can read.
         connection.text_factory = bytes
         try:
-            for number, statement in enumerate(statements):
+            for number, statement in enumerate(statements, first):
                 text = statement.text
                 if ends_transaction(text):
                     raise WorkFailed("error", f"The statement {_NOT_ALLOWED}.", statement=number, hint="Take it out.")
@@ -174,6 +185,21 @@ class Performer:
                 rows.append(cursor.rowcount)
         finally:
             connection.text_factory = str
+        return tuple(rows)
+
+    def _keeping(self, job: Job) -> tuple[int, ...]:
+        """The statements, and around each what is kept of what it destroys, or put back."""
+        from bascule.databases.sqlite import preimages
+
+        connection = self._connection
+        preimages.before(connection, job)
+        rows: list[int] = []
+        for number in range(len(job.statements)):
+            preimages.before_statement(connection, job, number)
+            rows += self._statements((job.statements[number],), first=number)
+            preimages.after_statement(connection, job, number)
+        self._stop.limit(None)
+        preimages.after(connection, job)
         return tuple(rows)
 
     def _heed_stop(self, statement: int | None = None) -> None:

@@ -1,0 +1,185 @@
+"""From what a way back left different to the statements that make it as it was: a closed list of forms.
+
+Mended is what the author's down script forgot and what adds or takes away nothing else: a default, NOT NULL, a comment,
+a statistics target, a constraint, an index (also over an expression), a trigger, and a column that is filled with what
+is kept of it. Tables, types and privileges are not: whoever looks at the verdict decides about those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bascule.domain.schema import Snapshot
+from bascule.domain.statement import Dialect
+from bascule.rollback.layout import masked, same_but_for_layout
+
+Parts = Mapping[str, Any]
+
+_SAME_VALUES = {"text", "character varying"}
+"""Types between which nothing is converted and no row is written."""
+_PLAIN_COLUMN = frozenset(("name", "type", "not_null", "default", "collation", "comment", "statistics", "named"))
+_LATE = ("FOREIGN KEY", "EXCLUDE")
+"""What a constraint begins with that needs others to be there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend:
+    """One thing to put right."""
+
+    sql: str
+    fills: str = ""
+    """The name of a column made again, into which what is kept of it is put back; without that it would be a lie."""
+    words: str
+    """What was done, for people: ``index users_lower of users made again``."""
+
+
+def mends(before: Snapshot, after: Snapshot, dialect: Dialect) -> tuple[Mend, ...]:
+    """What leads from `after` towards `before`, in an order in which it can be run; both look at the same touch."""
+    found: list[Mend] = []
+    for key, old in before.objects.items():
+        kind, _, name = key.partition(" ")
+        new = after.objects.get(key)
+        if kind == "function" and dialect == "postgresql":
+            found += _routine(name, old, new)
+        if kind != "table" or old.get("mentions") or (new is None and not old.get("partial")):
+            continue
+        if old != new:
+            found += (_sqlite if dialect == "sqlite" else _postgresql)(name, old, new or {})
+    return tuple(sorted(found, key=_turn))
+
+
+def _turn(mend: Mend) -> int:
+    """Columns and functions, on which others may depend, come first, constraints that need others last."""
+    if mend.fills or mend.sql.startswith("CREATE OR REPLACE"):
+        return 0
+    return 2 if any(word in mend.sql for word in _LATE) else 1
+
+
+# PostgreSQL
+
+
+def _routine(name: str, old: Parts, new: Parts | None) -> Iterator[Mend]:
+    """The catalog's own text of a function replaces whatever stands there now."""
+    text = old.get("definition")
+    if not isinstance(text, str) or not text.startswith("CREATE OR REPLACE") or old.get("linked"):
+        return
+    if new is None or not (new.get("definition") == text or same_but_for_layout(text, new.get("definition"), None)):
+        yield Mend(sql=text.rstrip().rstrip(";"), words=f"function {name} as it was")
+
+
+def _postgresql(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+    counterparts = {each["name"]: each for each in new.get("columns", ())}
+    for column in old.get("columns", ()):
+        if column["name"] in counterparts:
+            yield from _column(table, column, counterparts[column["name"]])
+        elif new and column.keys() <= _PLAIN_COLUMN:
+            yield _again(table, column)
+    if not old.get("partial") and not new.get("partial") and old.get("comment") != new.get("comment"):
+        yield _comment(f"TABLE {table}", old.get("comment"), f"comment of {table}")
+    yield from _constraints(table, old, new)
+    yield from _defined("index", table, old.get("indexes", {}), new.get("indexes", {}))
+    yield from _defined("trigger", table, old.get("triggers", {}), new.get("triggers", {}))
+
+
+def _again(table: str, column: Parts) -> Mend:
+    """Without NOT NULL, which the next look finds missing once the values are there."""
+    collation = f" COLLATE {column['collation']}" if column.get("collation") else ""
+    default = column.get("default")
+    # A sequence of which the column is no longer the owner may be gone.
+    filled = f" DEFAULT {default}" if default is not None and "nextval(" not in default else ""
+    return Mend(
+        sql=f"ALTER TABLE {table} ADD COLUMN {_quoted(column['name'])} {column['type']}{collation}{filled}",
+        fills=column["name"],
+        words=f"column {column['name']} of {table} made again",
+    )
+
+
+def _column(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+    if any(each.get("inherited") == "only" or each.get("identity") or each.get("generated") for each in (old, new)):
+        return
+    name = old["name"]
+    alter = f"ALTER TABLE {table} ALTER COLUMN {_quoted(name)}"
+    if old.get("type") == new.get("type") and old.get("default") != new.get("default"):
+        default = old.get("default")
+        change = "DROP DEFAULT" if default is None else f"SET DEFAULT {default}"
+        # A sequence of which the column is no longer the owner may be gone.
+        if default is None or "nextval(" not in default:
+            yield Mend(sql=f"{alter} {change}", words=f"default of {table}.{_quoted(name)} as it was")
+    if {old.get("type"), new.get("type")} == _SAME_VALUES:
+        yield Mend(sql=f"{alter} TYPE {old['type']}", words=f"type of {table}.{_quoted(name)} as it was")
+    if bool(old.get("not_null")) != bool(new.get("not_null")):
+        word = "SET" if old.get("not_null") else "DROP"
+        yield Mend(sql=f"{alter} {word} NOT NULL", words=f"NOT NULL of {table}.{_quoted(name)} as it was")
+    if old.get("statistics") != new.get("statistics"):
+        yield Mend(
+            sql=f"{alter} SET STATISTICS {old.get('statistics', -1)}",
+            words=f"statistics target of {table}.{_quoted(name)} as it was",
+        )
+    if old.get("comment") != new.get("comment"):
+        yield _comment(f"COLUMN {table}.{_quoted(name)}", old.get("comment"), f"comment of {table}.{_quoted(name)}")
+
+
+def _constraints(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+    here, there = old.get("constraints", {}), new.get("constraints", {})
+    for name, item in here.items():
+        definition = item.get("definition")
+        if definition is None or item.get("inherited"):
+            continue
+        if name in there:
+            if item.get("comment") != there[name].get("comment"):
+                what = f"CONSTRAINT {_quoted(name)} ON {table}"
+                yield _comment(what, item.get("comment"), f"comment of constraint {name} of {table}")
+            continue
+        if any(each.get("definition") == definition for other, each in there.items() if other not in here):
+            continue  # it is there under a name of the server's making
+        yield Mend(
+            sql=f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(name)} {definition}",
+            words=f"constraint {name} of {table} made again",
+        )
+        if item.get("comment") is not None:
+            what = f"CONSTRAINT {_quoted(name)} ON {table}"
+            yield _comment(what, item["comment"], f"comment of constraint {name} of {table}")
+
+
+def _defined(word: str, table: str, here: Parts, there: Parts) -> Iterator[Mend]:
+    """Indexes and triggers, whose definitions are statements."""
+    for name, item in here.items():
+        definition = item.get("definition")
+        if definition is None:
+            continue  # the index of a constraint
+        schema = "" if word == "trigger" else table.rpartition(".")[0]
+        full = f"{schema}.{_quoted(name)}" if schema else _quoted(name)
+        what = f"TRIGGER {_quoted(name)} ON {table}" if word == "trigger" else f"INDEX {full}"
+        if name in there:
+            if item.get("comment") != there[name].get("comment"):
+                yield _comment(what, item.get("comment"), f"comment of {word} {name} of {table}")
+            continue
+        twins = (masked(each.get("definition")) for other, each in there.items() if other not in here)
+        if word == "index" and masked(definition) in twins:
+            continue
+        yield Mend(sql=definition, words=f"{word} {name} of {table} made again")
+        if item.get("comment") is not None:
+            yield _comment(what, item["comment"], f"comment of {word} {name} of {table}")
+
+
+def _comment(what: str, text: str | None, words: str) -> Mend:
+    value = "NULL" if text is None else "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return Mend(sql=f"COMMENT ON {what} IS {value}", words=f"{words} as it was")
+
+
+# SQLite
+
+
+def _sqlite(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+    """Definitions are kept as they were written; nothing of a column can be changed by itself."""
+    for part, word in (("indexes", "index"), ("triggers", "trigger")):
+        there = {name.lower() for name in new.get(part, {})}
+        for name, sql in old.get(part, {}).items():
+            if name.lower() not in there and isinstance(sql, str):
+                yield Mend(sql=sql, words=f"{word} {name} of {table} made again")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,79 @@
+"""Making right what a down script forgot, where that is on the list of `bascule.rollback.mending`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bascule.domain.plan import PlannedMigration
+from bascule.domain.schema import Snapshot
+from bascule.domain.statement import Touch
+from bascule.ports.database import Lease
+from bascule.services.context import Context
+
+_LOOKS = 2
+"""What hangs on a column is seen to be missing once the column is there."""
+
+if TYPE_CHECKING:
+    from bascule.domain.preimage import PreImage
+    from bascule.rollback.mending import Mend
+
+
+def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, before: Snapshot) -> tuple[str, ...]:
+    """What was made right, and what could not be, in words; each mend in a transaction of its own, so that one which
+    the rows of today forbid keeps none of the others. The rollback is done whatever comes of this.
+    """
+    from bascule.errors import BasculeError
+    from bascule.ports.database import WorkFailed
+    from bascule.rollback.ignore import leave_out
+    from bascule.rollback.mending import mends
+
+    try:
+        outside = context.policy.outside
+        told: list[str] = []
+        kept = {column for each in context.target.preimages().kept(planned.name) for column in _columns(each)}
+        for _ in range(_LOOKS):
+            after = context.target.snapshot(Touch(everything=True) if before.whole else planned.touch)
+            todo = mends(leave_out(before, outside), leave_out(after, outside), context.target.dialect)
+            todo = tuple(each for each in todo if not each.fills or each.fills in kept)
+            told += [_one(context, lease, planned, run_id, each) for each in todo]
+            if not any(each.fills for each in todo):
+                break
+        return tuple(dict.fromkeys(told))
+    except (BasculeError, WorkFailed) as problem:
+        return (f"what the down script left different could not be mended: {problem}",)
+
+
+def _columns(kept: PreImage) -> tuple[str, ...]:
+    """Those of which all that the up destroyed can be put back."""
+    return kept.columns if kept.kind == "columns" and (kept.kept or kept.rows == 0) else ()
+
+
+def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, mend: Mend) -> str:
+    from bascule.domain.history import Fact
+    from bascule.domain.preimage import PreImageWork
+    from bascule.domain.statement import Statement
+    from bascule.ports.database import Job, WorkFailed
+    from bascule.services.trying import Attempts
+
+    job = Job(
+        preimages=PreImageWork(put_back=True) if mend.fills else None,
+        run_id=run_id,
+        migration=planned.name,
+        direction="down",
+        statements=(Statement(text=mend.sql, index=0, line=0, offset=0),),
+        facts=(
+            Fact(kind="mended", run_id=run_id, migration=planned.name, direction="down", data={"words": mend.words}),
+        ),
+    )
+    try:
+        Attempts(context=context, lease=lease, tell=_quiet).perform(job, watch=None, meanwhile=None)
+    except WorkFailed as failure:
+        if failure.kind in ("fence", "cancelled", "lost"):
+            raise
+        return f"not mended: {mend.words}: {failure.message}"
+    return f"mended: {mend.words}"
+
+
+def _quiet(words: str, blockers: Sequence[str]) -> None:
+    """Waiting for a lock is said by `Attempts` itself when it takes long."""

@@ -1,0 +1,232 @@
+"""Keeping what migrations destroy, and telling what of it came back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bascule.domain.plan import PlannedMigration
+from bascule.services.context import Context
+
+if TYPE_CHECKING:
+    from bascule.domain.plan import Step
+    from bascule.domain.preimage import Assessed, Keep, PreImage, PreImageWork
+    from bascule.domain.schema import Verdict
+    from bascule.domain.statement import Statement
+
+_WRITES = ("INSERT", "COPY", "MERGE", "UPDATE", "SELECT", "DO", "CALL")
+_MAKES = ("ALTER TABLE", "CREATE TABLE", "CREATE TABLE AS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreImageSteps:
+    """What the jobs of one run have to do about pre-images."""
+
+    keeps: Mapping[int, tuple[Keep, ...]] = field(default_factory=dict)
+    tries: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    then: Mapping[int, Mapping[int, tuple[str, ...]]] = field(default_factory=dict)
+    relaxed: Mapping[int, tuple[Statement, ...]] = field(default_factory=dict)
+    tables: bool = True
+    back: bool = False
+
+    def statements(self, step: Step) -> tuple[Statement, ...]:
+        """Those of a step, without the NOT NULL that is made once the values are there."""
+        return self.relaxed.get(step.index, step.statements)
+
+    def of(self, step: int | None, *, first: bool = False, last: bool = False) -> PreImageWork | None:
+        """For the job of a step (None: one without statements of the script), which may be the first or the last of
+        its run.
+        """
+        keeps = self.keeps.get(step, ()) if step is not None else ()
+        if not keeps and not self.back:
+            return None
+        from bascule.domain.preimage import PreImageWork
+
+        tries = self.tries.get(step, frozenset()) if step is not None else frozenset()
+        then = self.then.get(step, {}) if step is not None else {}
+        return PreImageWork(
+            keeps=keeps,
+            look=self.back and first,
+            tries=tries,
+            tables=self.tables,
+            then=then,
+            put_back=self.back and last,
+        )
+
+
+def steps_of(context: Context, planned: PlannedMigration, *, keep: bool) -> PreImageSteps:
+    """What is to be kept by an up, or put back by a down. An up that destroys nothing costs nothing."""
+    if planned.direction == "up":
+        if not keep or not planned.destroys:
+            return PreImageSteps()
+        from bascule.rollback.preimage_plan import keeps_of
+
+        return PreImageSteps(keeps=keeps_of(planned, context.target.dialect))
+    kept = context.target.preimages().kept(planned.name)
+    if not any(each.back is None for each in kept):
+        return PreImageSteps()
+    tries = {
+        step.index: frozenset(at for at, insight in enumerate(step.insights) if insight.kind in _MAKES)
+        for step in planned.steps
+        if step.kind != "python"
+    }
+    if not any(each.kept for each in kept):
+        return PreImageSteps(back=True)
+    relaxed, then = _relaxed(planned, kept) if context.target.dialect == "postgresql" else ({}, {})
+    writes = any(insight.kind in _WRITES for step in planned.steps for insight in step.insights)
+    return PreImageSteps(back=True, tries=tries, tables=not writes, then=then, relaxed=relaxed)
+
+
+def _relaxed(
+    planned: PlannedMigration, kept: Sequence[PreImage]
+) -> tuple[dict[int, tuple[Statement, ...]], dict[int, dict[int, tuple[str, ...]]]]:
+    """Steps whose statements add columns as NOT NULL of which the values are kept, and what comes after those."""
+    from bascule.rollback.relaxing import relaxed
+
+    columns = {(each.name, column) for each in kept if each.kept and each.kind == "columns" for column in each.columns}
+    statements: dict[int, tuple[Statement, ...]] = {}
+    then: dict[int, dict[int, tuple[str, ...]]] = {}
+    for step in planned.steps if columns else ():
+        if step.kind not in ("transaction", "marked"):
+            continue
+        found = {at: each for at, one in enumerate(step.statements) if (each := relaxed(one, columns)) is not None}
+        if found:
+            statements[step.index] = tuple(
+                found[at].statement if at in found else one for at, one in enumerate(step.statements)
+            )
+            then[step.index] = {at: each.then for at, each in found.items()}
+    return statements, then
+
+
+def assessed(context: Context, planned: PlannedMigration) -> Sequence[Assessed]:
+    """What would come of the pre-images of one migration, statement by statement. Raises `WorkFailed`."""
+    from bascule.rollback.preimage_plan import keeps_of
+
+    found = keeps_of(planned, context.target.dialect)
+    return context.target.preimages().assess([keep for keeps in found.values() for keep in keeps])
+
+
+def foreseen(context: Context, planned: Sequence[PlannedMigration], *, wanted: bool) -> Collection[str]:
+    """The losses, worded as `losses_of` does, that are none: because parsing proves a way back where there is no down
+    script, or because everything is kept and there is a way back to put it into.
+    """
+    from bascule.ports.database import WorkFailed
+
+    spared: set[str] = {f"{each.name}: it has no down script" for each in planned if _is_proved(context, each)}
+    for each in planned if wanted else ():
+        if each.direction != "up" or not each.destroys or each.migration.down is None or each.migration.down.empty:
+            continue
+        try:
+            found = assessed(context, each)
+        except WorkFailed:
+            continue  # the loss is told, as without pre-images
+        lost = [one for one in found if one.why is not None]
+        for one in lost:
+            context.say(f"Not kept: {each.name}: {one.keep.words}: {one.why}.")
+        lines = {_line(one.keep.words) for one in lost}
+        covered = {_line(one.keep.words) for one in found}
+        spared |= {f"{each.name}: {words}" for words in each.destroys if _line(words) in covered - lines}
+    return spared
+
+
+def _is_proved(context: Context, planned: PlannedMigration) -> bool:
+    if planned.direction != "up" or planned.migration.down is not None:
+        return False
+    from bascule.rollback.inverse import inverse_script
+
+    return inverse_script(planned.migration, planned.statements, context.target.dialect) is not None
+
+
+def _line(words: str) -> str:
+    """``line 3``, of ``line 3 drops column t.a``."""
+    return " ".join(words.split()[:2])
+
+
+def throw_away_old(context: Context) -> int:
+    """What was kept longer than the retention. Answers how many copies went. Never the reason why a run fails."""
+    from bascule.errors import BasculeError
+    from bascule.ports.database import WorkFailed
+
+    try:
+        return context.target.preimages().expire(context.policy.preimage_retention)
+    except (BasculeError, WorkFailed) as problem:
+        context.say(f"What was kept long enough could not be thrown away: {problem}")
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameBack:
+    """What of a migration's pre-images a rollback put back."""
+
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    """What did not come back, in words."""
+    unknown: tuple[str, ...] = ()
+    """What was overwritten or deleted, and not kept: whether the down script brought it back, nobody has looked."""
+    documents: tuple[Mapping[str, Any], ...] = ()
+
+
+def came_back(context: Context, planned: PlannedMigration, run_id: str) -> CameBack:
+    """Asked after the rollback, which is done whatever comes of this."""
+    from bascule.errors import BasculeError
+    from bascule.ports.database import WorkFailed
+
+    try:
+        mine = [each for each in context.target.preimages().kept(planned.name) if each.back_run == run_id]
+    except (BasculeError, WorkFailed) as problem:
+        return CameBack(notes=(f"what was put back could not be read: {problem}",))
+    return CameBack(
+        notes=tuple(words for each in mine if (words := _words(each))),
+        lost=tuple(words for each in mine if (words := _lost(each)) and not _is_unknown(each)),
+        unknown=tuple(words for each in mine if (words := _lost(each)) and _is_unknown(each)),
+        documents=tuple(_document(each) for each in mine),
+    )
+
+
+def with_data(verdict: Verdict, differences: tuple[str, ...], came: CameBack) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on the schema, and the rows with it: what did not come back is a loss."""
+    if came.lost:
+        return "lossy", (*differences, *came.lost, *came.unknown)
+    if came.unknown and verdict != "lossy":
+        return "unverified", (*differences, *came.unknown)
+    return verdict, (*differences, *came.unknown)
+
+
+def _words(one: PreImage) -> str:
+    back = one.back or {}
+    if "rows" not in back:
+        return ""
+    rows = {
+        "columns": "values put back",
+        "rebuilt": "values put back",
+        "update": "values put back",
+        "retype": "values put back",
+    }
+    parts = [f"{one.words}: {back['rows']} {rows.get(one.kind, 'rows put back')}"]
+    if back.get("changed"):
+        kept = "were there already" if one.kind in ("table", "delete") else "changed since, left as they are"
+        parts.append(f"{back['changed']} {kept}")
+    if back.get("gone"):
+        parts.append(f"{back['gone']} of rows that are no longer there")
+    if back.get("newer"):
+        parts.append(f"{back['newer']} rows written since, left as they are")
+    return "; ".join(parts)
+
+
+def _is_unknown(one: PreImage) -> bool:
+    """Rows that are still there, or were deleted one by one, a down script can bring back by itself."""
+    return one.why is not None and one.kind in ("update", "delete")
+
+
+def _lost(one: PreImage) -> str:
+    back = one.back or {}
+    if "failed" in back:
+        return f"{one.words}: not put back, and still kept: {back['failed']}"
+    if one.why is not None:
+        return f"{one.words}: not put back, because nothing was kept: {one.why}"
+    return ""
+
+
+def _document(one: PreImage) -> dict[str, Any]:
+    return {"what": one.words, "table": one.relation, "columns": list(one.columns), "why": one.why, **(one.back or {})}

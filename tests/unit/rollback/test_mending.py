@@ -1,0 +1,100 @@
+"""What a down script forgot, and the statements that make it as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bascule.domain.schema import Snapshot
+from bascule.rollback.mending import mends
+
+COLUMN = {"name": "a", "type": "integer", "not_null": False}
+
+
+def look(**parts: Any) -> Snapshot:
+    return Snapshot(objects={"table public.t": {"columns": [COLUMN]} | parts})
+
+
+def column(**properties: Any) -> dict[str, Any]:
+    return {"columns": [COLUMN | properties]}
+
+
+CASES = {
+    "a default": (column(default="1"), {}, ['ALTER TABLE public.t ALTER COLUMN "a" SET DEFAULT 1']),
+    "a default too many": ({}, column(default="1"), ['ALTER TABLE public.t ALTER COLUMN "a" DROP DEFAULT']),
+    "a default of a gone sequence": (column(default="nextval('s'::regclass)"), {}, []),
+    "NOT NULL": (column(not_null=True), {}, ['ALTER TABLE public.t ALTER COLUMN "a" SET NOT NULL']),
+    "NOT NULL too many": ({}, column(not_null=True), ['ALTER TABLE public.t ALTER COLUMN "a" DROP NOT NULL']),
+    "a comment": (column(comment="it's \\"), {}, ["COMMENT ON COLUMN public.t.\"a\" IS E'it''s \\\\'"]),
+    "a statistics target": (column(statistics=7), {}, ['ALTER TABLE public.t ALTER COLUMN "a" SET STATISTICS 7']),
+    "an identity is its own": (column(identity="ALWAYS"), column(default="1"), []),
+    "a constraint, keys first": (
+        {
+            "constraints": {
+                "f": {"definition": "FOREIGN KEY (a) REFERENCES u(a)"},
+                "k": {"definition": "PRIMARY KEY (a)"},
+            }
+        },
+        {},
+        [
+            'ALTER TABLE public.t ADD CONSTRAINT "k" PRIMARY KEY (a)',
+            'ALTER TABLE public.t ADD CONSTRAINT "f" FOREIGN KEY (a) REFERENCES u(a)',
+        ],
+    ),
+    "a constraint under another name": (
+        {"constraints": {"c": {"definition": "CHECK ((a > 0))"}}},
+        {"constraints": {"t_a_check": {"definition": "CHECK ((a > 0))"}}},
+        [],
+    ),
+    "an index": (
+        {"indexes": {"x": {"definition": "CREATE INDEX x ON public.t USING btree (lower(a))", "comment": "c"}}},
+        {},
+        ["CREATE INDEX x ON public.t USING btree (lower(a))", "COMMENT ON INDEX public.\"x\" IS E'c'"],
+    ),
+    "the index of a constraint is the constraint's": ({"indexes": {"t_pkey": {}}}, {}, []),
+    "a column, for its values": (
+        column(not_null=True, default="1", collation='"C"'),
+        {"columns": []},
+        ['ALTER TABLE public.t ADD COLUMN "a" integer COLLATE "C" DEFAULT 1'],
+    ),
+    "an identity column is nobody's to make": (column(identity="ALWAYS"), {"columns": []}, []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_differs_is_made_as_it_was(case: str) -> None:
+    before, after, wanted = CASES[case]
+    assert [each.sql for each in mends(look(**before), look(**after), "postgresql")] == wanted
+
+
+def test_a_type_without_a_length_is_only_a_name() -> None:
+    before, after = look(**column(type="character varying")), look(**column(type="text"))
+    sql = 'ALTER TABLE public.t ALTER COLUMN "a" TYPE character varying'
+    assert [each.sql for each in mends(before, after, "postgresql")] == [sql]
+    assert mends(look(**column(type="character varying(9)")), after, "postgresql") == ()
+
+
+def test_a_function_is_replaced_by_its_own_text_before_a_trigger_needs_it() -> None:
+    text = "CREATE OR REPLACE FUNCTION public.f()\n RETURNS int LANGUAGE sql AS $$ SELECT 1 $$\n"
+    trigger = {"triggers": {"x": {"definition": "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f()"}}}
+    before = Snapshot(objects={**look(**trigger).objects, "function public.f()": {"definition": text}})
+    found = mends(before, look(), "postgresql")
+    assert [each.words for each in found] == ["function public.f() as it was", "trigger x of public.t made again"]
+
+
+def test_a_table_that_is_gone_is_not_mended() -> None:
+    before = look(indexes={"x": {"definition": "CREATE INDEX x ON t (a)"}})
+    assert mends(before, Snapshot(), "postgresql") == ()
+
+
+def test_an_index_named_by_the_script_is_mended_where_nothing_is_left_of_its_table_in_the_look() -> None:
+    parts = {"partial": True, "indexes": {"x": {"definition": "CREATE INDEX x ON t USING btree (a)", "named": True}}}
+    before = Snapshot(objects={"table public.t": parts})
+    assert [each.sql for each in mends(before, Snapshot(), "postgresql")] == ["CREATE INDEX x ON t USING btree (a)"]
+
+
+def test_sqlites_texts_are_run_as_they_were() -> None:
+    before = Snapshot(objects={"table t": {"sql": "CREATE TABLE t (a)", "indexes": {"X": "CREATE INDEX X on t(a)"}}})
+    after = Snapshot(objects={"table t": {"sql": "CREATE TABLE t (a)"}})
+    assert [each.sql for each in mends(before, after, "sqlite")] == ["CREATE INDEX X on t(a)"]
