@@ -43,7 +43,8 @@ class DumpRequest:
     tables: tuple[str, ...] | None = None
     """Names as SQL writes them, with schema or without; None: the whole database."""
     digests: bool = True
-    """Digest the tables in the same snapshot, so that a restore can be compared with it."""
+    """Digest the tables in the same snapshot, so that a restore can be compared with it; else only their rows are
+    counted, where the dump is one that `Dumper.proves_by_bytes`."""
     level: int = 1
     """Of the compression."""
 
@@ -119,6 +120,9 @@ class Dumper(Protocol):
     """One database. Not safe to use from two threads at once."""
 
     dialect: Dialect
+    proves_by_bytes: bool
+    """A dump is the database's own pages, so that the hash of its stream proves every value of it. Digests of columns
+    are then worth no time while it is taken: `DumpRequest.digests` is False, and `digests_of` answers later."""
 
     def sizes(self, tables: Sequence[str] | None = None) -> Mapping[str, int]:
         """Bytes that each table of that scope holds now, about; for looking whether there is room.
@@ -191,6 +195,14 @@ class Dumper(Protocol):
 
     def digests(self, tables: Sequence[str] | None = None) -> Mapping[str, TableDigest]:
         """Of the tables' content now. Raises `Refused` (``no_such_table``)."""
+
+    def digests_of(
+        self, manifest: Manifest, *, store: BackupStore, encryption: Keys | None
+    ) -> Mapping[str, TableDigest]:
+        """Of the tables' content in a backup: the manifest's, else read out of its streams.
+
+        Raises `Refused` (the pipeline's for damaged streams).
+        """
 
     def sweep(self) -> Sequence[str]:
         """Remove what runs that are dead have left beside the target; answers its names."""

@@ -11,15 +11,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bascule.backups.encryption import Encryption, new_key
+from bascule.backups.naming import new_backup_id
 from bascule.databases.sqlite.dumper import SqliteDumper
 from bascule.databases.sqlite.layout import create_tables
 from bascule.errors import LockNotAvailable, Refused
-from tests.integration.dumps import store_in, taken
+from bascule.ports.dump import DumpRequest
+from tests.integration.dumps import manifest_of, store_in, taken
 
 SCHEMA = """
 PRAGMA user_version = 7;
@@ -214,6 +217,20 @@ def test_a_difference_is_told_with_its_column(tmp_path: Path, database: Path) ->
     assert (difference.table, difference.column) == ("plain", "t")
 
 
+def test_without_digests_rows_are_counted_and_bytes_prove_the_values(tmp_path: Path, database: Path) -> None:
+    dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
+    backup_id = new_backup_id(datetime.now(UTC))
+    dumped = dumper.dump(DumpRequest(backup_id=backup_id, digests=False), store=store, encryption=None)
+    manifest = manifest_of(dumped, backup_id, dialect="sqlite")
+    now = dumper.digests()
+    assert {name: digest.rows for name, digest in manifest.digests.items()} == {n: d.rows for n, d in now.items()}
+    assert not any(digest.columns for digest in manifest.digests.values())
+    verified = dumper.verify(manifest, store=store, encryption=None)
+    assert (verified.is_good, verified.digests_compared) == (True, True)
+    execute(database, "DELETE FROM plain")
+    assert dumper.digests_of(manifest, store=store, encryption=None) == now
+
+
 def test_digests_tell_values_apart_that_compare_equal(database: Path) -> None:
     dumper = SqliteDumper(str(database))
     before = dumper.digests(["plain"])["plain"]
@@ -255,7 +272,8 @@ def test_a_reader_that_does_not_let_go_ends_in_an_error_and_no_change(
 _KILLED = """
 import sys
 from pathlib import Path
-from tests.integration.dumps import store_in, taken
+from tests.integration.dumps import manifest_of, store_in, taken
+from bascule.backups.naming import new_backup_id
 from bascule.databases.sqlite.dumper import SqliteDumper
 import pickle
 dumper = SqliteDumper(sys.argv[1])

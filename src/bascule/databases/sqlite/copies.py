@@ -9,9 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SUFFIX = ".bascule-copy-"
@@ -20,14 +19,11 @@ _SUFFIX = ".bascule-copy-"
 @contextmanager
 def copy_beside(database: Path) -> Iterator[Path]:
     """The path of a file that is not there yet; it and its folder are gone at the end. Raises OSError."""
-    folder = database.with_name(f".{database.name}{_SUFFIX}{secrets.token_hex(8)}")
-    folder.mkdir(mode=0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    folder, handle = _made(database)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield folder / "copy.db"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(handle)
 
 
@@ -38,17 +34,50 @@ def sweep_copies(database: Path) -> list[str]:
         try:
             handle = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # just being made, or just being removed
+            # The lock is made first and goes last, so there is nothing in it; a maker that misses it makes another one.
+            with suppress(OSError):
+                folder.rmdir()
+                found.append(folder.name)
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             found.append(folder.name)
         finally:
             os.close(handle)
     return found
+
+
+def _made(database: Path) -> tuple[Path, int]:
+    """A folder, and the handle that locks it."""
+    while True:
+        folder = database.with_name(f".{database.name}{_SUFFIX}{secrets.token_hex(8)}")
+        folder.mkdir(mode=0o700)
+        try:
+            handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # swept before it had its lock
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return folder, handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # swept before the lock was held
+
+
+def _remove(folder: Path) -> None:
+    """Its lock goes last: killed in between, the rest is still known to be nobody's."""
+    with suppress(OSError):
+        for each in folder.iterdir():
+            if each.name != "lock":
+                each.unlink(missing_ok=True)
+        (folder / "lock").unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _escaped(name: str) -> str:

@@ -36,13 +36,18 @@ def read_digest(connection: sqlite3.Connection, table: Table, *, schema: str = "
         connection.text_factory = before
 
 
+def count_rows(connection: sqlite3.Connection, table: Table, *, schema: str = "main") -> TableDigest:
+    """How many rows there are, and nothing of what they hold. Raises sqlite3.Error."""
+    count = connection.execute(f"SELECT count(*) FROM {schema}.{quoted(table.name)}").fetchone()[0]
+    return TableDigest(rows=count, columns={})
+
+
 def _read(connection: sqlite3.Connection, table: Table, schema: str) -> TableDigest:
     names = [quoted(name) for name in table.columns]
     order = table.rowid or ", ".join(quoted(name) for name in table.key)
     hashes = [hashlib.blake2b(digest_size=8) for _ in names]
     if not names:
-        count = connection.execute(f"SELECT count(*) FROM {schema}.{quoted(table.name)}").fetchone()[0]
-        return TableDigest(rows=count, columns={})
+        return count_rows(connection, table, schema=schema)
     cursor = connection.execute(
         f"SELECT {', '.join(names)} FROM {schema}.{quoted(table.name)}{f' ORDER BY {order}' if order else ''}"
     )

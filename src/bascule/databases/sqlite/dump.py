@@ -18,10 +18,10 @@ from bascule.backups.encryption import Encryption
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import store_stream
 from bascule.databases.sqlite.copies import copy_beside
-from bascule.databases.sqlite.digests import read_digest
+from bascule.databases.sqlite.digests import count_rows, read_digest
 from bascule.databases.sqlite.location import Location, sqlite_uri
 from bascule.databases.sqlite.opening import connect
-from bascule.databases.sqlite.tables import OURS, Table, chosen, copy_table, quoted, read_tables
+from bascule.databases.sqlite.tables import Table, chosen, copy_table, quoted, read_tables
 from bascule.domain.backup import StreamRecord, TableDigest
 from bascule.errors import LockNotAvailable
 from bascule.ports.backup_store import BackupStore
@@ -137,7 +137,7 @@ def _copy_tables(source: sqlite3.Connection, path: Path, tables: dict[str, Table
 
 
 def _finish(copy: Path, *, digests: bool) -> tuple[list[str], dict[str, TableDigest], list[str]]:
-    """Take Bascule's own out of the copy; answer its tables, their digests, and what there is to say."""
+    """Take Bascule's own out of the copy; answer its tables, their digests (or rows), and what there is to say."""
     with connect_copy(copy) as connection:
         connection.execute("PRAGMA journal_mode = DELETE").fetchone()
         ours = read_tables(connection, ours=True)
@@ -146,14 +146,12 @@ def _finish(copy: Path, *, digests: bool) -> tuple[list[str], dict[str, TableDig
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             connection.execute("PRAGMA foreign_keys = OFF")
             connection.execute("BEGIN")
-            for name in OURS:
-                if name in ours:
-                    connection.execute(f"DROP TABLE main.{quoted(name)}")
+            for name in ours:
+                connection.execute(f"DROP TABLE main.{quoted(name)}")
             connection.execute("COMMIT")
         tables = read_tables(connection)
-        found = {
-            name: read_digest(connection, table) for name, table in tables.items() if digests and not table.virtual
-        }
+        looked = read_digest if digests else count_rows
+        found = {name: looked(connection, table) for name, table in tables.items() if not table.virtual}
         virtual = [name for name, table in tables.items() if table.virtual]
     notes = [f"{name} is a virtual table: it is in the backup, and was not digested" for name in virtual]
     return list(tables), found, notes

@@ -13,7 +13,7 @@ from bascule.databases.sqlite.dump import dump
 from bascule.databases.sqlite.errors import is_busy
 from bascule.databases.sqlite.location import Location, locate
 from bascule.databases.sqlite.opening import open_database
-from bascule.databases.sqlite.restore import Source, export, restore, restore_to, verify
+from bascule.databases.sqlite.restore import Source, digests_of, export, restore, restore_to, verify
 from bascule.databases.sqlite.tables import chosen, read_tables
 from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.statement import Dialect
@@ -28,6 +28,7 @@ class SqliteDumper:
     """A `bascule.ports.dump.Dumper` of the file at a path or ``sqlite:///`` address."""
 
     dialect: Dialect = "sqlite"
+    proves_by_bytes = True
 
     def __init__(self, path_or_url: str) -> None:
         self._location = locate(path_or_url)
@@ -115,6 +116,15 @@ class SqliteDumper:
             connection.execute("BEGIN")
             found = chosen(read_tables(connection), tables, where=str(self._location.path))
             return {name: read_digest(connection, table) for name, table in found.items() if not table.virtual}
+
+    def digests_of(
+        self, manifest: Manifest, *, store: BackupStore, encryption: Keys | None
+    ) -> Mapping[str, TableDigest]:
+        """As the port."""
+        if any(digest.columns for digest in manifest.digests.values()):
+            return manifest.digests
+        with self._told():
+            return digests_of(self._location, self._source(manifest, store, encryption))
 
     def sweep(self) -> Sequence[str]:
         """As the port: folders named ``.NAME.bascule-copy-…`` beside the database."""
