@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from bascule.domain.forecast import Forecast, RollbackPlan, ValidationPlan
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.planning.impact import impact
 from bascule.services.choice import choose
@@ -19,14 +20,64 @@ class PlanReport:
 
     migrations: tuple[PlannedMigration, ...]
     warnings: tuple[str, ...]
+    forecast: Forecast | None = None
+    """None: nobody has looked at what the target holds."""
+
+    @property
+    def data_impact(self) -> str:
+        """``low``, ``medium`` or ``high``."""
+        return overall(self.migrations) if self.forecast is None else self.forecast.impact
+
+    @property
+    def total_estimated_time(self) -> int:
+        """Milliseconds."""
+        return int(self._forecast.total["ms"])
+
+    @property
+    def rollback_plan(self) -> RollbackPlan:
+        """How all of it would be taken back."""
+        return self._forecast.rollback
+
+    @property
+    def validation_plan(self) -> ValidationPlan:
+        """What is looked at around it."""
+        return self._forecast.validation
+
+    @property
+    def _forecast(self) -> Forecast:
+        if self.forecast is None:
+            raise ValueError("this plan was made without a look at what the target holds")
+        return self.forecast
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {
-            "migrations": [describe(each) for each in self.migrations],
-            "dataImpact": overall(self.migrations),
+        found = self.forecast
+        answer: dict[str, Any] = {
+            "migrations": [describe(each) | _foretold(found, each.name) for each in self.migrations],
+            "dataImpact": self.data_impact,
             "warnings": list(self.warnings),
         }
+        if found is not None:
+            answer |= {
+                "totalEstimatedTime": found.total["ms"],
+                "estimate": dict(found.total) | {"prior": found.prior},
+                "backupBefore": found.backup.as_dict() if found.backup is not None else None,
+                "rollbackPlan": found.rollback.as_dict(),
+                "validationPlan": found.validation.as_dict(),
+            }
+        return answer
+
+
+def _foretold(forecast: Forecast | None, name: str) -> dict[str, Any]:
+    if forecast is None:
+        return {}
+    one = forecast.migrations[name]
+    return {
+        "dataImpact": one.impact,
+        "impactReasons": list(one.reasons),
+        "estimatedDuration": one.estimate["ms"],
+        "estimate": dict(one.estimate),
+    }
 
 
 def plan(
@@ -37,6 +88,21 @@ def plan(
     check_applied(context, situation)
     choice = choose(context, situation, names=names, to=to, steps=steps)
     return PlanReport(migrations=choice.planned(context), warnings=choice.warnings)
+
+
+def create_plan(
+    context: Context, *, names: tuple[str, ...] = (), to: str | None = None, steps: int | None = None
+) -> PlanReport:
+    """As `plan`, with time, impact, way back and checks. Raises as that."""
+    from bascule.services.forecast import forecast
+
+    situation = look(context)
+    check_applied(context, situation)
+    choice = choose(context, situation, names=names, to=to, steps=steps)
+    planned = choice.planned(context)
+    found = forecast(context, planned, situation)
+    unseen = tuple(f"Could not be looked at: {words}" for words in found.unseen)
+    return replace(PlanReport(migrations=planned, warnings=(*choice.warnings, *unseen)), forecast=found)
 
 
 def overall(migrations: tuple[PlannedMigration, ...]) -> str:
