@@ -15,6 +15,7 @@ The first word says what is told, the rest what about. Everything outside of the
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -33,16 +34,11 @@ from bascule.config.variables import ENTRIES, Entry
 ROOT = Path(__file__).resolve().parents[1]
 
 WITHOUT_EFFECT = {
-    "backup_dir",
     "metrics_dir",
     "alerts_dir",
-    "preimage_retention",
-    "validation.strict",
     "monitoring.enabled",
     "monitoring.health_check_interval",
     "monitoring.cleanup_interval",
-    "secret_key",
-    "secret_key_file",
     "audit_key",
     "audit_key_file",
     "jwt.alg",
@@ -71,6 +67,8 @@ _WRITTEN = {
     "table": "table of texts",
     "secret": "text",
     "command": "command",
+    "count": "number",
+    "rules": "list of tables",
 }
 
 
@@ -93,6 +91,7 @@ def normal(line: str) -> str:
     """A line of the demo without what differs from run to run: times, process numbers, run numbers."""
     line = re.sub(r" +\d+ ms", " N ms", line)
     line = re.sub(r"_\d{13}\b", "_N", line)
+    line = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{16}, [\d.]+ \w+", "ID, N B", line)
     line = re.sub(r"\b(process |your-machine:)\d+", r"\1N", line)
     return re.sub(r"\b\d\d:\d\d:\d\d\b", "hh:mm:ss", line).rstrip()
 
@@ -106,12 +105,13 @@ def _generated(what: str, before: str) -> str:
 
 
 def command(verb: str) -> click.Command:
-    """A verb's command. Raises LookupError where there is none."""
-    group = build()
-    assert isinstance(group, click.Group)
-    found = group.get_command(click.Context(group), verb)
-    if found is None:
-        raise LookupError(f"there is no verb {verb}")
+    """A verb's command; ``backup create`` is one of a verb's own. Raises LookupError where there is none."""
+    found = build()
+    for name in verb.split():
+        inner = found.get_command(click.Context(found), name) if isinstance(found, click.Group) else None
+        if inner is None:
+            raise LookupError(f"there is no verb {verb}")
+        found = inner
     return found
 
 
@@ -135,7 +135,14 @@ def _options(verb: str, _before: str) -> str:
     # A command keeps the help option that it makes for its first context.
     context = click.Context(found, **found.context_settings)
     pieces = [piece for piece in found.collect_usage_pieces(context) if piece != "[OPTIONS]"]
-    lines = ["```text", " ".join(["bascule", verb, "[OPTIONS]", *pieces]), "```", "", found.help or "", ""]
+    lines = [
+        "```text",
+        " ".join(["bascule", verb, "[OPTIONS]", *pieces]),
+        "```",
+        "",
+        inspect.cleandoc(found.help or ""),
+        "",
+    ]
     rows = [_option_row(option) for option in options_of(found)]
     return "\n".join(lines) + ("\n" + _table(("option", "meaning"), rows) if rows else "")
 
@@ -173,6 +180,8 @@ def _group_of(entry: Entry) -> str:
         return "without effect"
     if entry.name.startswith(_TARGET):
         return "target"
+    if entry.name.startswith("backup"):
+        return "backups"
     return "waiting" if entry.name.startswith(_LIMITS) else "migrations"
 
 

@@ -16,15 +16,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bascule.api import Bascule, EnhancedMigrationService
+    from bascule.api import Bascule, DataValidationService, EnhancedMigrationService
     from bascule.errors import BasculeError
 
 __version__ = "0.1.0"
 
-__all__ = ["Bascule", "BasculeError", "EnhancedMigrationService", "__version__"]
+__all__ = ["Bascule", "BasculeError", "DataValidationService", "EnhancedMigrationService", "__version__"]
 
 _HOMES = {
     "Bascule": "bascule.api",
+    "DataValidationService": "bascule.api",
     "EnhancedMigrationService": "bascule.api",
     "BasculeError": "bascule.errors",
 }

@@ -14,7 +14,7 @@ The engine is synchronous; an async application calls it through a worker thread
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,13 @@ from bascule.services.status import StatusReport, status
 from bascule.services.up import up
 
 if TYPE_CHECKING:
+    from bascule.domain.validation import ValidationReport
+    from bascule.ports.validation import ValidationRule
+    from bascule.services.backup_restore import RestoreReport
+    from bascule.services.backup_verify import Proof
+    from bascule.services.backups import Line
     from bascule.services.plan import PlanReport
+    from bascule.services.validate import Validation
 
 
 class EnhancedMigrationService:
@@ -96,14 +102,13 @@ class EnhancedMigrationService:
     ) -> Run:
         """Undo one migration, and before it those that depend on it. Answers its run, with `verdict` and `differences`.
 
-        Raises as `execute_migration`; `UsageError` for a backup path, as long as there are no backups to restore.
+        `backup_path`: a backup, by its path in the store or its id, that is restored instead of running down scripts.
+        Rows that were written since go only with `accept_data_loss`.
+
+        Raises as `execute_migration`.
         """
-        if backup_path is not None:
-            raise UsageError(
-                "Rolling back from a backup is not available in this version.",
-                hint="Leave backup_path out: the migration's own down script is used.",
-            )
-        return self.rollback(name, accept_data_loss=accept_data_loss).runs[-1]
+        path = None if backup_path is None else os.fspath(backup_path)
+        return self.rollback(name, backup_path=path, accept_data_loss=accept_data_loss).runs[-1]
 
     def plan(self, *names: str, to: str | None = None, steps: int | None = None) -> PlanReport:
         """What `execute_pending` (or `execute_migration` of these) would do, in order. Raises what they would refuse
@@ -114,12 +119,39 @@ class EnhancedMigrationService:
         with self._context() as context:
             return plan(context, names=names, to=to, steps=steps)
 
+    def create_migration_plan(
+        self, names: Sequence[str] = (), *, to: str | None = None, out: str | os.PathLike[str] | None = None
+    ) -> PlanReport:
+        """As `plan`, with `total_estimated_time`, `data_impact`, `rollback_plan` and `validation_plan`. Written to the
+        file `out` too, where one is named; `execute_plan` runs that. Raises as `plan`.
+        """
+        from bascule.services.plan import create_plan
+
+        with self._context() as context:
+            report = create_plan(context, names=tuple(names), to=to)
+            if out is not None:
+                from bascule.services.plan_file import write_plan
+
+                write_plan(context, report.migrations, os.fspath(out))
+            return report
+
+    def execute_plan(self, path: str | os.PathLike[str], *, accept_data_loss: bool = False) -> Report:
+        """Run exactly what a plan file names. Raises as `execute_migration`; `Refused` for a plan that is old, wrongly
+        signed, or made for another state of things.
+        """
+        from bascule.services.plan_file import up_by_plan
+
+        with self._context(changing=True) as context:
+            return up_by_plan(context, UpRequest(accept_data_loss=accept_data_loss), os.fspath(path))
+
     def rollback(
         self,
         name: str | None = None,
         *,
         to: str | None = None,
         steps: int | None = None,
+        backup_path: str | None = None,
+        create_backup: bool = True,
         accept_data_loss: bool = False,
     ) -> Report:
         """Undo the last applied one, or one by name with those that depend on it, or the last few, or back to one.
@@ -129,7 +161,14 @@ class EnhancedMigrationService:
         from bascule.services.rollback import rollback
 
         with self._context(changing=True) as context:
-            request = RollbackRequest(name=name, to=to, steps=steps, accept_data_loss=accept_data_loss)
+            request = RollbackRequest(
+                name=name,
+                to=to,
+                steps=steps,
+                backup=backup_path,
+                make_backup=create_backup,
+                accept_data_loss=accept_data_loss,
+            )
             return rollback(context, request)
 
     def recover(self) -> Report:
@@ -190,10 +229,175 @@ class EnhancedMigrationService:
             context.target.close()
 
 
+class DataValidationService:
+    """Ask the data rules, before and after migrations or at any time. Changes nothing. Calls from several threads are
+    safe; rules that are added hold for all later calls.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._added: list[ValidationRule] = []
+        self._before: dict[str, ValidationReport] = {}
+
+    def validate_before_migration(self, name: str, context: Mapping[str, Any] | None = None) -> ValidationReport:
+        """All rules, and what the migration needs of today's rows. `context` is handed to the rules; it may only
+        tighten (``{"strict": True}``: warnings refuse too).
+
+        Raises:
+            UsageError: no such migration.
+            TargetUnreachable, Refused: see `bascule.errors`.
+        """
+        from bascule.services.validate import Wanted
+        from bascule.services.validate_migration import before
+
+        with self._validation() as validation, self._context() as opened:
+            report = before(opened, validation, name, wanted=Wanted(context=context or {}))
+        self._before[report.migration or name] = report
+        return report
+
+    def validate_after_migration(self, name: str, context: Mapping[str, Any] | None = None) -> ValidationReport:
+        """All rules. Where this object looked before the migration ran, `new_issues` tells what was not there then.
+        Raises as `validate_before_migration`.
+        """
+        from bascule.services.validate import Wanted
+        from bascule.services.validate_migration import after
+
+        with self._validation() as validation, self._context() as opened:
+            return after(opened, validation, name, wanted=Wanted(context=context or {}), known=self._before)
+
+    def validate_specific(
+        self,
+        targets: Sequence[str] = (),
+        rule_types: Sequence[str] = (),
+        context: Mapping[str, Any] | None = None,
+    ) -> ValidationReport:
+        """The rules of these ids or categories over these tables; all where none is named. Raises `UsageError` for
+        one that is not there.
+        """
+        from bascule.services.validate import Wanted, validate
+
+        with self._validation() as validation:
+            return validate(validation, Wanted(tables=tuple(targets), rules=tuple(rule_types), context=context or {}))
+
+    def add_validation_rule(self, rule: Any) -> None:
+        """A rule of your own: an object or a class with the original's fields, a function, or a mapping (see
+        `bascule.validation.custom`). One with the id of another takes its place. Raises `UsageError` for what is none.
+        """
+        from bascule.validation.custom import as_rule
+
+        try:
+            made = as_rule(rule)
+        except ValueError as wrong:
+            raise UsageError(f"This is no validation rule: {wrong}.", hint="Give it the fields of a rule.") from wrong
+        self._added = [each for each in self._added if each.id != made.id] + [made]
+
+    def get_validation_rules(self, category: str | None = None) -> list[ValidationRule]:
+        """All rules in the order of a report, or those of a category. Raises `UsageError` for one that is not there."""
+        from bascule.services.validate import Wanted, chosen_rules
+
+        with self._validation() as validation:
+            return chosen_rules(validation.rules, Wanted(category=category))
+
+    @contextmanager
+    def _validation(self) -> Iterator[Validation]:
+        from bascule import wiring
+        from bascule.services.validate import with_rules
+
+        try:
+            validation = with_rules(wiring.validation(self._settings), self._added)
+            try:
+                yield validation
+            finally:
+                validation.reader.close()
+        except BasculeError as error:
+            _clean(error, self._settings)
+            raise
+
+    @contextmanager
+    def _context(self) -> Iterator[Context]:
+        from bascule import wiring
+
+        context = wiring.context(self._settings, publish=lambda event: None, say=self._say, read_only=True)
+        try:
+            yield context
+        finally:
+            context.target.close()
+
+
+class BackupService:
+    """Take backups, list them, prove them, put them back. Each call opens the target anew."""
+
+    def __init__(self, settings: Settings, bus: Bus, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._say = say
+
+    def create(self, tables: Sequence[str] | None = None) -> Line:
+        """Of the whole database, or of these tables; proved as the settings say.
+
+        Raises:
+            Refused: no such table, no right, no pg_dump.
+            MigrationFailed: no room, the dump failed, or it could not be proved.
+        """
+        from bascule.services.backup_create import CreateRequest, create
+
+        with self._context(changing=True) as context:
+            return create(context, CreateRequest(tables=None if tables is None else tuple(tables)))
+
+    def list(self) -> tuple[Line, ...]:
+        """All backups in the store, old to new; each with the moment up to which it goes."""
+        from bascule.services.backup_list import list_all
+
+        with self._context() as context:
+            return list_all(context)
+
+    def verify(self, backup: str | None = None) -> tuple[Proof, ...]:
+        """One by its id or path, or all. What is wrong with one is in its `Proof`."""
+        from bascule.services.backup_verify import verify
+
+        with self._context(changing=True) as context:
+            return verify(context, backup)
+
+    def restore(
+        self,
+        backup: str,
+        tables: Sequence[str] = (),
+        *,
+        to: str | None = None,
+        foreign: bool = False,
+        accept_newer: bool = False,
+    ) -> RestoreReport:
+        """In place, or `to` a new database. What is newer than the backup goes only with `accept_newer`.
+
+        Raises Refused (``newer_rows``, ``backup_damaged``, ``backup_foreign``…): nothing was touched.
+        """
+        from bascule.services.backup_restore import RestoreRequest, restore
+
+        request = RestoreRequest(backup=backup, tables=tuple(tables), to=to, foreign=foreign, yes=accept_newer)
+        with self._context(changing=True) as context:
+            return restore(context, request)
+
+    @contextmanager
+    def _context(self, *, changing: bool = False) -> Iterator[Context]:
+        from bascule import wiring
+
+        context = wiring.context(self._settings, publish=self._bus.publish, say=self._say, read_only=not changing)
+        try:
+            yield context
+        except BasculeError as error:
+            _clean(error, self._settings)
+            raise
+        finally:
+            context.target.close()
+
+
 class Bascule:
     """Everything, wired for one target and one folder of migrations."""
 
     migrations: EnhancedMigrationService
+    validation: DataValidationService
+    backups: BackupService
 
     def __init__(
         self,
@@ -220,6 +424,8 @@ class Bascule:
         self.settings = settings
         self._bus = Bus()
         self.migrations = EnhancedMigrationService(settings, self._bus, say or _log)
+        self.validation = DataValidationService(settings, say or _log)
+        self.backups = BackupService(settings, self._bus, say or _log)
 
     @classmethod
     def from_settings(

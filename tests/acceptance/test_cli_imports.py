@@ -106,6 +106,11 @@ def test_an_sql_up_on_sqlite_draws_nothing_and_parses_no_postgresql(project: Pro
     assert heavy(modules(project, "up")) == {"sqlite3"}
 
 
+def test_an_up_that_destroys_nothing_loads_nothing_of_backups(project: Project) -> None:
+    names = modules(project, "up")
+    assert not {name for name in names if name.startswith(("bascule.backups", "bascule.services.backup"))}
+
+
 def test_an_up_with_nothing_to_do_does_not_even_load_the_engine(project: Project) -> None:
     project.well("up")
     names = modules(project, "up")

@@ -101,7 +101,7 @@ def test_a_project_may_refuse_late_migrations(project: Project) -> None:
 
 
 def test_a_missing_way_back_is_not_a_rollback_unless_the_loss_is_accepted(project: Project) -> None:
-    project.write(SECOND, "create table second (n integer);", None)
+    project.write(SECOND, "create table second (n integer);\ninsert into second values (1);", None)
     project.write(THIRD, "create table third (n integer);", "-- nothing yet")
     project.well("up")
     for name in (THIRD, SECOND):

@@ -17,6 +17,12 @@ COURSES = "20240102000000_CreateCoursesTable"
 LINK = "20240103000000_AddUserCourseRelationship"
 
 
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backups go below the working folder where no setting says otherwise."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "migrations"

@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from bascule.cli.catalogue import VERBS
@@ -74,7 +75,10 @@ def test_every_verb_and_option_that_is_shown_is_there(block: Code) -> None:
         verb = next((word for word in words if word in VERBS), None)
         if verb is None:
             continue  # a message that speaks of Bascule
-        known = {name for option in generate.options_of(generate.command(verb)) for name in option.opts}
+        command = generate.command(verb)
+        if isinstance(command, click.Group):
+            command = generate.command(f"{verb} {next(word for word in words if word in command.commands)}")
+        known = {name for option in generate.options_of(command) for name in option.opts}
         options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert options <= known | common | {"--help"}, f"{block}: bascule {' '.join(words)}"
 

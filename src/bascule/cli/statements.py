@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from bascule.domain.forecast import Forecast
 from bascule.domain.plan import PlannedMigration, Step
 from bascule.planning.steps import cannot_be_told
 
@@ -16,6 +18,8 @@ _PROTECTION = {
     "python": "the author's function, in one transaction with the ledger row",
 }
 _STEPWISE_PYTHON = "the author's function, each statement of it a step of its own"
+_REASONS = 5
+"""Of one migration that are shown."""
 _WAYS_BACK = {"down": "its down script", "none": "none"}
 
 
@@ -25,26 +29,68 @@ def statement_lines(text: str, line: int, *, outside: bool = False, indent: str 
     return [head, *(f"{indent}{row}" for row in f"{text};".splitlines())]
 
 
-def plan_lines(migrations: Sequence[PlannedMigration]) -> list[str]:
+def plan_lines(migrations: Sequence[PlannedMigration], forecast: Forecast | None = None) -> list[str]:
     """What would run, in order."""
     answer: list[str] = []
     for number, planned in enumerate(migrations, start=1):
-        answer += ["", *_migration_lines(number, planned)] if answer else _migration_lines(number, planned)
+        lines = _migration_lines(number, planned, forecast)
+        answer += ["", *lines] if answer else lines
     return answer
 
 
-def _migration_lines(number: int, planned: PlannedMigration) -> list[str]:
+def forecast_lines(forecast: Forecast | None) -> list[str]:
+    """The plan as a whole."""
+    if forecast is None or not forecast.migrations:
+        return []
+    answer = ["", f"Impact: {forecast.impact} · time: {_time(forecast.total)}"]
+    back = forecast.rollback
+    if back.migrations_to_revert:
+        to = f"back to {back.target_migration}" if back.target_migration else "back to none applied"
+        loss = ", with losses (see above)" if back.data_loss_warning else ""
+        answer.append(f"Way back: {len(back.migrations_to_revert)} to revert, {to}{loss}")
+    if forecast.backup is not None:
+        because = f" ({forecast.backup.why[0]})" if forecast.backup.why else ""
+        what = "the whole database" if forecast.backup.tables is None else ", ".join(forecast.backup.tables)
+        answer.append(f"Backup before: {what}{because}")
+    checks = (*forecast.validation.pre_migration_checks, *forecast.validation.post_migration_checks)
+    return [*answer, *(["Checked by up:", *(f"  {each}" for each in checks)] if checks else [])]
+
+
+def _time(estimate: Mapping[str, Any]) -> str:
+    """An estimate, and what it is taken from."""
+    basis = {
+        "history": f"from {estimate['runs']} like runs",
+        "prior": "a prior, no like runs",
+        "mixed": "in part a prior",
+    }
+    interval = f"{_span(estimate['low'])} to {_span(estimate['high'])}"
+    return f"about {_span(estimate['ms'])} ({interval}; {basis[estimate['basis']]})"
+
+
+def _span(ms: int) -> str:
+    if ms < 1000:
+        return f"{ms} ms"
+    return f"{ms / 1000:.1f} s" if ms < 120_000 else f"{ms / 60_000:.0f} min"
+
+
+def _migration_lines(number: int, planned: PlannedMigration, forecast: Forecast | None) -> list[str]:
     from bascule.services.plan import describe
 
     told = describe(planned)
     way = "down" if planned.direction == "down" else ""
     answer = [f"{number}. {planned.name}" + (f"  ({way})" if way else "")]
-    facts = [f"impact: {told['dataImpact']}"]
+    found = forecast.migrations[planned.name] if forecast is not None else None
+    facts = [f"impact: {told['dataImpact'] if found is None else found.impact}"]
     if planned.direction == "up":
         facts.insert(0, f"way back: {_WAYS_BACK.get(told['wayBack'], told['wayBack'])}")
     if told["dependencies"]:
         facts.append(f"depends on: {', '.join(told['dependencies'])}")
     answer.append(f"   {' · '.join(facts)}")
+    if found is not None:
+        answer.append(f"   time: {_time(found.estimate)}")
+        answer += [f"   impact: {words}" for words in found.reasons[:_REASONS]]
+        if len(found.reasons) > _REASONS:
+            answer.append(f"   impact: and {len(found.reasons) - _REASONS} more statements")
     label = "no way back" if planned.direction == "up" else "will be lost"
     answer += [f"   {label}: {loss.removeprefix(f'{planned.name}: ')}" for loss in told["losses"]]
     answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]

@@ -214,11 +214,15 @@ class _Assembly:
             limits=self._group("limits."),
             fingerprint_ignore=self._value("fingerprint.ignore", ()),
             backup_dir=self._value("backup_dir", self.base / "database-backups"),
+            backup={name: value for name, value in self._group("backup.").items() if name != "key"},
+            backup_key=self._key("backup.key"),
             metrics_dir=self._value("metrics_dir", self.base / "migration-metrics"),
             alerts_dir=self._value("alerts_dir", self.base / "migration-alerts"),
             preimage_retention=self._value("preimage_retention"),
+            plan_lifetime=self._value("plan_lifetime"),
             validation_enabled=self._value("validation.enabled"),
             validation_strict=self._value("validation.strict"),
+            validation=self._group("validation."),
             monitoring_enabled=self._value("monitoring.enabled"),
             health_check_interval=self._value("monitoring.health_check_interval"),
             cleanup_interval=self._value("monitoring.cleanup_interval"),
@@ -382,6 +386,8 @@ def _plain(kind: str, value: object) -> str:
     if isinstance(value, dict):
         # Some variables of migrations are passwords.
         return ", ".join(f"{name}={HIDDEN}" for name in value)
+    if kind == "rules" and isinstance(value, tuple):
+        return f"{len(value)} declared"
     if isinstance(value, tuple):
         return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bascule.config.address import Address
 from bascule.config.secret import Secret, scrub
@@ -57,11 +57,17 @@ class Settings:
     """The fields of `bascule.ports.database.Limits`."""
     fingerprint_ignore: tuple[str, ...]
     backup_dir: Path
+    backup: Mapping[str, Any] = field(repr=False)
+    """All settings of the group ``backup``, by name, but for the key."""
+    backup_key: Secret | None
     metrics_dir: Path
     alerts_dir: Path
     preimage_retention: float
+    plan_lifetime: float
     validation_enabled: bool
     validation_strict: bool
+    validation: Mapping[str, Any] = field(repr=False)
+    """All settings of the group ``validation``, by name."""
     monitoring_enabled: bool
     health_check_interval: float
     cleanup_interval: float
@@ -86,7 +92,7 @@ class Settings:
             text = self.conceal(text)
         addresses = [address for address in (self.address, self.direct, self.state) if address is not None]
         secrets = [secret for address in addresses for secret in address.secrets]
-        keys = [key for key in (self.secret_key, self.audit_key) if key is not None]
+        keys = [key for key in (self.secret_key, self.audit_key, self.backup_key) if key is not None]
         secrets += [known for key in keys for known in key.known]
         harmless = [
             part for address in addresses for part in (address.url.user, address.url.host, address.url.database)

@@ -107,6 +107,20 @@ def _table(value: object) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()}
 
 
+def _count(value: object) -> int:
+    text = str(value).replace("_", "").strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,18}", text):
+        raise _Wrong("a whole number from 0")
+    return int(text)
+
+
+def _rules(value: object) -> tuple[dict[str, object], ...]:
+    """What the rules say is read by `bascule.validation.declared`."""
+    if not isinstance(value, list | tuple) or not all(isinstance(each, Mapping) for each in value):
+        raise _Wrong("a list of tables, [[validation.rules]]")
+    return tuple(dict(each) for each in value)
+
+
 def _choice(entry: Entry, value: object) -> str:
     word = str(value).strip().lower()
     if word not in entry.allowed:
@@ -146,6 +160,8 @@ _OF_VALUE: dict[str, Callable[[object], object]] = {
     "port": _port,
     "words": _words,
     "table": _table,
+    "count": _count,
+    "rules": _rules,
 }
 _OF_ENTRY: dict[str, Callable[[Entry, object], object]] = {
     "choice": _choice,

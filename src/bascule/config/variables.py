@@ -23,6 +23,8 @@ Kind = Literal[
     "table",
     "secret",
     "command",
+    "count",
+    "rules",
 ]
 """``seconds``, ``milliseconds``, ``days`` are durations: "50ms", "3s", "2min", "1h", "7d", or a number in that unit."""
 
@@ -141,6 +143,44 @@ ENTRIES: tuple[Entry, ...] = (
     _entry("fingerprint.ignore", "words", "objects that are left out of fingerprints"),
     _entry("backup_dir", "path", "folder of the backups", default="database-backups", variable="MIGRATION_BACKUP_DIR"),
     _entry(
+        "backup.enabled",
+        "flag",
+        "take a backup before every up and rollback that can destroy something",
+        default=True,
+        variable="MIGRATION_BACKUP_ENABLED",
+    ),
+    _entry(
+        "backup.store",
+        "text",
+        "where backups are kept, in place of backup_dir: a folder, or s3://bucket/prefix",
+        variable="MIGRATION_BACKUP_STORE",
+    ),
+    _entry(
+        "backup.verify",
+        "choice",
+        "how a backup is proved: restored to scratch and compared, some of its tables, or by its hashes alone",
+        default="full",
+        variable="MIGRATION_BACKUP_VERIFY",
+        allowed=("full", "sampled", "hashes"),
+    ),
+    _entry("backup.max_age", "days", "`backup prune` removes older backups", optional=True),
+    _entry("backup.max_count", "count", "so many backups of a target stay when `backup prune` runs"),
+    _entry("backup.max_bytes", "count", "`backup prune` removes the oldest until all take no more bytes"),
+    _entry(
+        "backup.key",
+        "secret",
+        "age key that encrypts backups and opens them",
+        variable="BASCULE_BACKUP_KEY",
+        in_files=False,
+    ),
+    _entry("backup.key_file", "path", "file that holds that key", variable="BASCULE_BACKUP_KEY_FILE"),
+    _entry(
+        "backup.recipient",
+        "text",
+        "public age key: enough to take encrypted backups, not to read them",
+        variable="BASCULE_BACKUP_RECIPIENT",
+    ),
+    _entry(
         "metrics_dir", "path", "folder of the metrics", default="migration-metrics", variable="MIGRATION_METRICS_DIR"
     ),
     _entry("alerts_dir", "path", "folder of the alerts", default="migration-alerts", variable="MIGRATION_ALERTS_DIR"),
@@ -152,6 +192,14 @@ ENTRIES: tuple[Entry, ...] = (
         variable="MIGRATION_PREIMAGE_RETENTION",
     ),
     _entry(
+        "plan_lifetime",
+        "seconds",
+        "how long a plan that was written to a file may be run",
+        default=86400.0,
+        minimum=1.0,
+        variable="MIGRATION_PLAN_LIFETIME",
+    ),
+    _entry(
         "validation.enabled",
         "flag",
         "check the data rules before and after a run",
@@ -161,10 +209,32 @@ ENTRIES: tuple[Entry, ...] = (
     _entry(
         "validation.strict",
         "flag",
-        "warnings of the data rules refuse a run too",
+        "a warning makes `validate` end with 3 too",
         default=False,
         variable="MIGRATION_VALIDATION_STRICT_MODE",
     ),
+    _entry(
+        "validation.timeout",
+        "seconds",
+        "longest time of one look of a data rule, and of a custom rule; a rule that takes longer has no answer",
+        default=60.0,
+        minimum=0.001,
+    ),
+    _entry(
+        "validation.sample_above",
+        "count",
+        "rows from which a table is sampled by the data rules that allow it (PostgreSQL)",
+        default=10_000_000,
+    ),
+    _entry("validation.large_table", "count", "bytes from which a table is called large", default=10 << 30),
+    _entry(
+        "validation.trust_catalog",
+        "flag",
+        "what the database says it has looked at is not looked at again",
+        default=True,
+    ),
+    _entry("validation.custom", "words", 'data rules of your own, as in ["shop.rules:NoFreeLunch"]'),
+    _entry("validation.rules", "rules", "declared data rules, each a table: `[[validation.rules]]`"),
     _entry(
         "monitoring.enabled",
         "flag",

@@ -103,7 +103,12 @@ def _stage(out: Out) -> Iterator[_Stage]:
         folder = place / "migrations"
         shutil.copytree(OWN, folder)
         database = place / "shop.db"
-        bascule = Bascule(url=f"sqlite:///{database}", migrations_dir=folder, say=lambda words: out(f"    {words}"))
+        bascule = Bascule(
+            url=f"sqlite:///{database}",
+            migrations_dir=folder,
+            backup_dir=str(place / "database-backups"),
+            say=lambda words: out(f"    {words.replace(f'{place}/', '')}"),
+        )
         yield _Stage(folder=folder, database=database, bascule=bascule, out=out)
     finally:
         shutil.rmtree(place, ignore_errors=True)

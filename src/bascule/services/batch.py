@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -21,12 +21,16 @@ from bascule.services.environment import guard_environment
 from bascule.services.hooks import run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
+from bascule.services.preimages import foreseen, throw_away_old
 from bascule.services.report import Report
 from bascule.services.requests import UpRequest
 from bascule.services.runs import RunNames
+from bascule.services.saving import saved
 from bascule.services.situation import Situation, look
 from bascule.services.so_far import owning_up_to
 from bascule.services.unfinished import finish
+
+Around = Callable[[PlannedMigration, Callable[[], Run]], Run]
 
 
 def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
@@ -44,7 +48,10 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     for words in _of_the_plan(planned):
         context.say(f"Warning: {words}")
     guard_environment(context)
-    losses = accept_losses(context, _fresh(planned, situation), accepted=request.accept_data_loss, yes=request.yes)
+    spared = foreseen(context, _fresh(planned, situation), wanted=request.backup)
+    losses = accept_losses(
+        context, _fresh(planned, situation), accepted=request.accept_data_loss, yes=request.yes, spared=spared
+    )
     context.target.prepare()
     run = planned[0].name if len(planned) == 1 else f"{len(planned)} migrations"
     with leased(context, run, needless=lambda: _nothing_left(context, situation, planned)) as lease:
@@ -55,10 +62,13 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             now = look(context, situation.refs)
             if _changed(situation, now):
                 planned = _again(context, request, now, planned)
+            _check_plan(context, request, now, planned)
             checked = checks(context, planned, wanted=request.validate)
             for words in checked.warnings():
                 context.say(f"Warning: {words}")
-            _with_hooks(context, lease, planned, runs, checked)
+            backups = saved(context, planned, wanted=request.backup)
+            _with_hooks(context, lease, planned, runs, partial(_around, checked, backups), keep=request.backup)
+            throw_away_old(context)
     return Report(
         success=True,
         message=_did(runs),
@@ -68,7 +78,19 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     )
 
 
+def _check_plan(context: Context, request: UpRequest, now: Situation, planned: Sequence[PlannedMigration]) -> None:
+    """Under the lease nobody else changes the ledger any more, so this look is the one that counts."""
+    if request.plan is not None:
+        from bascule.services.plan_file import check_world
+
+        check_world(context, request.plan, now, planned)
+
+
 def _choose(context: Context, request: UpRequest, situation: Situation) -> Choice:
+    if request.plan is not None:
+        from bascule.services.plan_file import choose_by_plan
+
+        return choose_by_plan(context, request.plan, situation)
     return choose(context, situation, names=request.names, to=request.to, steps=request.steps)
 
 
@@ -108,17 +130,36 @@ def _again(
 
 
 def _with_hooks(
-    context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run], checked: Checks
+    context: Context,
+    lease: Lease,
+    planned: Sequence[PlannedMigration],
+    runs: list[Run],
+    around: Around,
+    *,
+    keep: bool,
 ) -> None:
     if not planned:
         return
     run_hooks(context, lease, "before_up")
-    _run_all(context, lease, planned, runs, checked)
+    _run_all(context, lease, planned, runs, around, keep=keep)
     run_hooks(context, lease, "after_up")
 
 
+def _around(checked: Checks, backups: Mapping[str, str], planned: PlannedMigration, run: Callable[[], Run]) -> Run:
+    """Run one, with what was looked at and what was kept before it in its report."""
+    done = checked.around(planned, run)
+    path = backups.get(planned.name)
+    return done if path is None else dataclasses.replace(done, backup_path=path)
+
+
 def _run_all(
-    context: Context, lease: Lease, planned: Sequence[PlannedMigration], runs: list[Run], checked: Checks
+    context: Context,
+    lease: Lease,
+    planned: Sequence[PlannedMigration],
+    runs: list[Run],
+    around: Around,
+    *,
+    keep: bool,
 ) -> None:
     """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock)
@@ -132,7 +173,7 @@ def _run_all(
         )
         context.target.append((batch,), durable=False)
     works = [
-        CarryOut(context=context, lease=lease, planned=each, run_id=run_id)
+        CarryOut(context=context, lease=lease, planned=each, run_id=run_id, keep=keep)
         for each, run_id in zip(planned, ids, strict=True)
     ]
     for earlier, later in pairwise(works):
@@ -141,7 +182,7 @@ def _run_all(
     for work, following in zip(works, (*works[1:], None), strict=True):
         work.meanwhile = Meanwhile(think=following.ready) if following is not None else None
         try:
-            runs.append(checked.around(work.planned, partial(apply_one, work)))
+            runs.append(around(work.planned, partial(apply_one, work)))
         except BasculeError as error:
             _tell_of_all(error, runs, work, context)
             raise

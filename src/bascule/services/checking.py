@@ -14,6 +14,7 @@ from bascule.services.context import Context
 if TYPE_CHECKING:
     from bascule.services.compare import Comparison
     from bascule.services.preflight import Answer
+    from bascule.services.rules_around import RulesAround
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Checks:
     """Around the migrations of one `up`. With validation off nothing is asked."""
 
     comparison: Comparison | None = None
+    rules: RulesAround | None = None
     answers: tuple[Answer, ...] = ()
 
     def around(self, planned: PlannedMigration, run: Callable[[], Run]) -> Run:
@@ -30,20 +32,24 @@ class Checks:
         from bascule.services.preflight import of_migration
 
         self.comparison.before(planned)
+        if self.rules is not None:
+            self.rules.before(planned)
         done = run()
+        told = self.rules.after(planned) if self.rules is not None else {}
         return dataclasses.replace(
             done,
-            validation_result=of_migration(self.answers, planned.name),
+            validation_result=of_migration(self.answers, planned.name) | told,
             extra=done.extra | self.comparison.after(planned),
         )
 
     def warnings(self) -> list[str]:
-        """What nobody could judge or look at."""
+        """What nobody could judge or look at, and what the migrations so far have broken."""
+        broken = list(self.rules.warnings()) if self.rules is not None else []
         if not self.answers:
-            return []
+            return broken
         from bascule.services.preflight import warnings
 
-        return warnings(self.answers)
+        return warnings(self.answers) + broken
 
 
 def checks(context: Context, planned: Sequence[PlannedMigration], *, wanted: bool) -> Checks:
@@ -52,6 +58,8 @@ def checks(context: Context, planned: Sequence[PlannedMigration], *, wanted: boo
         return Checks()
     from bascule.services.compare import Comparison
     from bascule.services.preflight import preflight
+    from bascule.services.rules_around import rules_around
 
+    rules = rules_around(context, planned)
     answers = preflight(context, planned)
-    return Checks(comparison=Comparison(context=context), answers=answers)
+    return Checks(comparison=Comparison(context=context), rules=rules, answers=answers)

@@ -15,6 +15,8 @@ from bascule.ports.source import Source
 if TYPE_CHECKING:
     from bascule.domain.migration import Hook
     from bascule.ports.python import PythonScripts
+    from bascule.services.backups import Backups
+    from bascule.services.validate import Validation
 
 Environment = Literal["development", "staging", "production"]
 
@@ -35,6 +37,12 @@ class Policy:
     validate: bool = True
     """Look at the data before and after runs, unless a run is told not to."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    preimage_retention: float = 30 * 86400.0
+    """Seconds for which what a migration destroyed is kept beside the tables."""
+    plan_lifetime: float = 86400.0
+    """Seconds for which a plan that was written to a file may be run."""
+    plan_key: Callable[[], str] | None = None
+    """The secret that signs plans, asked only when one is written or read; None: there is none."""
     outside: Touch = field(default_factory=Touch)
     """Objects the user leaves out of fingerprints."""
 
@@ -57,6 +65,12 @@ class Context:
     """Who runs Python migrations, asked only when there is one; None when the extra is not installed."""
     hooks: Callable[[], Sequence[Hook]] = tuple
     """The project's scripts around up and rollback, asked only when something runs."""
+    rules: Callable[[], Validation] | None = None
+    """The data rules, asked only when a migration writes rows; None: nobody asks them around a run."""
+    backups: Callable[[], Backups] | None = None
+    """Where backups go, asked only when one is taken or read; None: none are taken by themselves."""
+    save: bool = True
+    """Take one before what can destroy something, unless a run is told not to."""
     owner: str = ""
     """user@host:pid, shown to whoever waits for us."""
     stopping: Callable[[], str | None] = lambda: None

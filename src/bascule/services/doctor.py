@@ -66,14 +66,18 @@ def diagnose(
     target: Callable[[], Target],
     environment: str | None,
     schema: str,
+    backups: Callable[[], Iterable[Check]] = tuple,
+    tools: Callable[[int], str] | None = None,
 ) -> Diagnosis:
     """Everything, in the order in which one thing needs the other.
 
     `source` and `target` open what they are called for; `environment` is the setting, None where it was not set.
+    `backups` looks at their store and keys; `tools` names the pg_dump for a major version of the server, or raises.
     Raises nothing: what goes wrong becomes a check.
     """
     checks = [*installation(version), *_soundly("migrations", lambda: _folder(source()))]
-    checks += _soundly("target", lambda: _target(target, environment, schema))
+    checks += _soundly("target", lambda: _target(target, environment, schema, tools))
+    checks += _soundly("backups", backups)
     return Diagnosis(checks=tuple(checks))
 
 
@@ -132,7 +136,9 @@ def _folder(source: Source) -> Iterator[Check]:
         yield Check(name="migrations", status="warning", message=f"passed over: {words}")
 
 
-def _target(open_target: Callable[[], Target], environment: str | None, schema: str) -> Iterable[Check]:
+def _target(
+    open_target: Callable[[], Target], environment: str | None, schema: str, tools: Callable[[int], str] | None
+) -> Iterable[Check]:
     target = open_target()
     found: list[Check] = []
     try:
@@ -142,9 +148,19 @@ def _target(open_target: Callable[[], Target], environment: str | None, schema: 
         found += _soundly("rights", lambda: _rights(target, info, schema))
         found += _soundly("ledger", lambda: _ledger(target, info))
         found += _soundly("connections", lambda: _second_connection(open_target))
+        if tools is not None and info.dialect == "postgresql":
+            found.append(_backup_tools(tools, info.version // 10000))
     finally:
         target.close()
     return found
+
+
+def _backup_tools(tools: Callable[[int], str], major: int) -> Check:
+    """Without pg_dump everything works but backups, which is worth a warning."""
+    try:
+        return Check(name="backup tools", status="ok", message=tools(major))
+    except BasculeError as error:
+        return Check(name="backup tools", status="warning", message=error.message, hint=error.hint)
 
 
 def _server(info: TargetInfo) -> Iterator[Check]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bascule.domain.plan import PlannedMigration
 from bascule.errors import Refused
@@ -11,14 +11,20 @@ from bascule.services.environment import protected
 
 
 def accept_losses(
-    context: Context, planned: Sequence[PlannedMigration], *, accepted: bool, yes: bool
+    context: Context,
+    planned: Sequence[PlannedMigration],
+    *,
+    accepted: bool,
+    yes: bool,
+    spared: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Name what cannot be undone; ask on a terminal; refuse in production unless it was accepted. Answers the words.
+    `spared`: losses, as `losses_of` words them, of which everything will be kept.
 
     Raises:
         Refused: code ``data_loss``.
     """
-    losses = tuple(words for each in planned for words in losses_of(each))
+    losses = tuple(words for each in planned for words in losses_of(each) if words not in spared)
     if not losses:
         return ()
     if accepted:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bascule.domain.plan_file import PlanFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,8 @@ class UpRequest:
     """Every question was answered yes beforehand."""
     validate: bool = True
     backup: bool = True
+    plan: PlanFile | None = None
+    """Exactly these, in the world of that plan; in the place of `names`, `to` and `steps`."""
     progress: bool = True
     rollback_on_failure: bool = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bascule.domain.history import LedgerEntry
 from bascule.domain.migration import Migration
@@ -24,6 +24,7 @@ from bascule.services.planned import plan_one
 from bascule.services.report import Report
 from bascule.services.requests import RollbackRequest
 from bascule.services.runs import RunNames
+from bascule.services.saving import saved
 from bascule.services.situation import Situation, look
 from bascule.services.so_far import owning_up_to
 from bascule.services.undo import undo_one
@@ -41,6 +42,11 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     if not entries and not half_done and not begun:
         return Report(success=True, message="Nothing to roll back.")
     plans = _plan(context, entries, half_done)
+    if request.backup is not None:
+        _require_whole(half_done, begun)
+        from bascule.services.rollback_by_backup import rollback_by_backup
+
+        return rollback_by_backup(context, request, situation, entries, plans)
     if request.dry_run:
         return Report(success=True, message=f"Would roll back {', '.join((*begun, *_names(plans)))}.", planned=plans)
     guard_environment(context)
@@ -59,8 +65,9 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
             _require_nothing_else(situation, now, chosen={*begun, *_names(plans)})
             plans = _still_there(plans, now)
             if plans:
+                backups = saved(context, _fresh(plans, now), wanted=request.make_backup)
                 run_hooks(context, lease, "before_rollback")
-                _undo_all(context, lease, plans, now, runs)
+                _undo_all(context, lease, plans, now, runs, backups)
                 run_hooks(context, lease, "after_rollback")
     return Report(
         success=True,
@@ -69,6 +76,22 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
         warnings=accepted,
         details={"losses": list(losses)} if losses else {},
     )
+
+
+def _require_whole(half_done: Sequence[str], begun: Sequence[str]) -> None:
+    """A backup leads back behind whole migrations."""
+    if half_done or begun:
+        raise Refused(
+            f"{', '.join((*half_done, *begun))} is half done.",
+            code="half_done",
+            hint="Finish it with bascule recover, then go back by the backup; or restore the tables alone with "
+            "bascule backup restore.",
+        )
+
+
+def _fresh(plans: Sequence[PlannedMigration], now: Situation) -> list[PlannedMigration]:
+    """Those of which nothing is undone yet."""
+    return [each for each in plans if (each.name, "down") not in now.marks]
 
 
 def _half_done(situation: Situation, request: RollbackRequest, context: Context) -> tuple[str, ...]:
@@ -153,14 +176,24 @@ def _plan(context: Context, entries: Sequence[LedgerEntry], half_done: Sequence[
     plans = []
     for name in (*half_done, *(entry.name for entry in entries)):
         migration = context.source.read(listed[name])
-        plans.append(plan_one(context, _with_a_down(migration), "down"))
+        plans.append(plan_one(context, _with_a_down(context, migration), "down"))
     return tuple(plans)
 
 
-def _with_a_down(migration: Migration) -> Migration:
-    """A missing way back is planned as an empty one, so that there is one path for both; `_no_way_back` has the say."""
+def _with_a_down(context: Context, migration: Migration) -> Migration:
+    """A missing way back is the inverse that parsing proves. Where it proves none it is planned as an empty one, so
+    that there is one path for both; `_no_way_back` has the say.
+    """
     if migration.down is not None:
         return migration
+    from bascule.planning.steps import read_script
+    from bascule.rollback.inverse import inverse_script, is_wanted
+
+    if is_wanted(migration):
+        statements, _ = read_script(migration.up, context.target.dialect)
+        proved = inverse_script(migration, statements, context.target.dialect)
+        if proved is not None:
+            return dataclasses.replace(migration, down=proved)
     return dataclasses.replace(migration, down=dataclasses.replace(migration.up, text="", empty=True, language="sql"))
 
 
@@ -207,7 +240,12 @@ def _up_changed_nothing(context: Context, planned: PlannedMigration) -> bool:
 
 
 def _undo_all(
-    context: Context, lease: Lease, plans: Sequence[PlannedMigration], situation: Situation, runs: list[Run]
+    context: Context,
+    lease: Lease,
+    plans: Sequence[PlannedMigration],
+    situation: Situation,
+    runs: list[Run],
+    backups: Mapping[str, str],
 ) -> None:
     """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock)
@@ -216,7 +254,8 @@ def _undo_all(
         try:
             why_not = _others(context, each, situation, gone)
             begun = (each.name, "down") in situation.marks
-            runs.append(undo_one(context, lease, each, names.mint(each.name), resuming=begun, why_not=why_not))
+            run = undo_one(context, lease, each, names.mint(each.name), resuming=begun, why_not=why_not)
+            runs.append(dataclasses.replace(run, backup_path=backups.get(each.name)))
         except BasculeError as error:
             failed = Run(
                 id=each.name,

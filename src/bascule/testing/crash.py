@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bascule.domain.history import Fact, Holder, LedgerEntry
     from bascule.domain.schema import Snapshot
     from bascule.domain.statement import Dialect, Effect, Statement, Touch
+    from bascule.ports.preimages import PreImages
 
 Place = Literal["before", "sent", "inside", "after"]
 """``sent``: the whole message is with the server, which is at work. ``inside``: in the transaction, around an author's
@@ -198,6 +199,9 @@ class CrashingTarget:
     def snapshot(self, touch: Touch) -> Snapshot:
         self._reading("snapshot")
         return self._target.snapshot(touch)
+
+    def preimages(self) -> PreImages:
+        return self._target.preimages()
 
     def offline_setup(self) -> str:
         return self._target.offline_setup()

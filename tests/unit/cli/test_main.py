@@ -153,9 +153,6 @@ def test_a_database_that_nobody_named_is_exit_2_with_what_to_do(
 @pytest.mark.parametrize(
     "line",
     [
-        ["up", "--plan", "x.json"],
-        ["rollback", "--backup", "x"],
-        ["plan", "--out", "x.json"],
         ["new", "x", "--template", "t"],
         ["new", "x", "--autogenerate", "m"],
         ["new", "x", "--to-schema", "f"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bascule import __version__
@@ -47,6 +48,8 @@ def _with_settings(settings: Settings) -> Diagnosis:
         target=lambda: wiring.open_target(settings, read_only=True),
         environment=settings.environment if settings.environment_named else None,
         schema=settings.schema,
+        backups=lambda: _backups(settings),
+        tools=wiring.backup_tools if settings.backup["enabled"] else None,
     )
     extra = [Check(name="settings", status="warning", message=warning) for warning in settings.warnings]
     password = settings.address.password if settings.address else None
@@ -60,6 +63,21 @@ def _with_settings(settings: Settings) -> Diagnosis:
             )
         )
     return Diagnosis(checks=(*diagnosis.checks, *extra))
+
+
+def _backups(settings: Settings) -> Iterator[Check]:
+    """Where backups go, and whether what encrypts them can be read. Raises ConfigError."""
+    from bascule import wiring
+    from bascule.services.backups import place_of, sized
+    from bascule.services.doctor import Check
+
+    store = wiring.backup_store(settings)
+    keys = wiring.backup_encryption(settings)
+    free = store.free_bytes()
+    how = "not encrypted" if keys is None else "encrypted" if keys.opens else "encrypted; no key here opens them"
+    off = "" if settings.backup["enabled"] else "none is taken before a run (backup.enabled); "
+    room = f", {sized(free)} free" if free is not None else ""
+    yield Check(name="backups", status="ok", message=f"{off}{place_of(store)}{room}; {how}")
 
 
 def _without_settings(error: ConfigError) -> Diagnosis:

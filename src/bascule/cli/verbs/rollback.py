@@ -6,7 +6,7 @@ import click
 
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
-from bascule.cli.notyet import changes_nothing, would_mislead
+from bascule.cli.notyet import changes_nothing
 from bascule.cli.options import lock_wait, verb
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
@@ -39,17 +39,15 @@ def command(
     """Undo the last applied migration, the one named with those that depend on it, or several."""
     if sum(value is not None for value in (name, to, steps)) > 1:
         raise click.UsageError("NAME, --to and --steps exclude each other", click.get_current_context())
-    if backup is not None:
-        raise would_mislead("--backup", "there are no backups", "Leave it out to go back by the down scripts.")
     given = {
         "--no-validate": ("there are no data rules" if no_validate else ""),
-        "--no-backup": ("there are no backups" if no_backup else ""),
     }
     changes_nothing(call, {option: capability for option, capability in given.items() if capability})
     request = RollbackRequest(
         name=name,
         to=to,
         steps=steps,
+        backup=backup,
         dry_run=dry_run,
         accept_data_loss=accept_data_loss,
         yes=call.yes,

@@ -6,10 +6,11 @@ import click
 
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
-from bascule.cli.notyet import changes_nothing, would_mislead
+from bascule.cli.notyet import changes_nothing
 from bascule.cli.options import lock_wait, verb
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
+from bascule.errors import UsageError
 from bascule.services.requests import UpRequest
 
 
@@ -22,7 +23,7 @@ from bascule.services.requests import UpRequest
 @click.option("--plan", metavar="FILE", help="Run this plan and nothing else.")
 @click.option("--accept-data-loss", is_flag=True, help="What cannot be undone is meant; needed in production.")
 @click.option("--no-validate", is_flag=True, help="Run without looking at the rows that the statements need.")
-@click.option("--no-backup", is_flag=True, help="No backup and no pre-images.")
+@click.option("--no-backup", is_flag=True, help="Run without a backup of what can be destroyed.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 @click.option("--no-rollback-on-failure", is_flag=True, help="Leave what a failed migration did as it is.")
 @click.option("--yes-production", metavar="REASON", help="Run on a protected target, for this reason.")
@@ -41,12 +42,9 @@ def command(
     yes_production: str | None,
 ) -> int:
     """Apply pending migrations: all of them, or those named with what they need."""
-    if plan is not None:
-        raise would_mislead(
-            "--plan", "plans cannot be read from files", "Leave it out; bascule plan shows what would run."
-        )
+    if plan is not None and (names or to is not None or steps is not None):
+        raise UsageError("--plan runs what the file names, so neither names nor --to nor --steps go with it.")
     given = {
-        "--no-backup": ("there are no backups" if no_backup else ""),
         "--no-rollback-on-failure": (
             "finished steps of a failed migration are not undone" if no_rollback_on_failure else ""
         ),
@@ -68,5 +66,10 @@ def command(
     from bascule.services.up import up
 
     with changing(call, progress=not (no_progress or dry_run)) as context:
-        report = up(context, request)
+        if plan is not None:
+            from bascule.services.plan_file import up_by_plan
+
+            report = up_by_plan(context, request, plan)
+        else:
+            report = up(context, request)
     return tell(call, report, dry_run=dry_run)
