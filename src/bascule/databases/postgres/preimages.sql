@@ -604,7 +604,7 @@ BEGIN
     RETURN '[]';
   END IF;
   RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('migration', migration, 'run', run_id, 'at', at, 'kind', kind, 'words', words,
-      'ordinal', ordinal, 'name', relation_name, 'relation', coalesce(format('%I.%I', relation_schema, relation_name), ''), 'columns', columns, 'rows', rows,
+      'ordinal', ordinal, 'name', relation_name, 'relation', CASE WHEN relation_schema IS NULL OR relation_name IS NULL THEN '' ELSE format('%I.%I', relation_schema, relation_name) END, 'columns', columns, 'rows', rows,
       'why', why, 'back', back, 'back_run', back_run, 'kept', store IS NOT NULL,
       'bytes', CASE WHEN store IS NOT NULL THEN pg_total_relation_size(to_regclass(format('%s.%I', $own$@schema@$own$, store))) END)
       ORDER BY id), '[]')
