@@ -32,4 +32,5 @@ def list_all(context: Context) -> tuple[Line, ...]:
         problem = each.problem.message if each.problem else "it cannot be read"
         path = path_of(backups.store, each.id)
         lines.append(Line(entry=entry, path=path, known=known.get(each.id), own=each.id in known, problem=problem))
-    return tuple(lines)
+    # Ids tell seconds only: those of one second stand in any order in the store.
+    return tuple(sorted(lines, key=lambda line: (line.entry.until, line.entry.id)))
