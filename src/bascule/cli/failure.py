@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bascule.cli.call import Call
-from bascule.errors import BasculeError, Interrupted, UsageError
+from bascule.errors import BasculeError, ConfigError, Interrupted, SourceError, UsageError
 
 _TRUTH = {
     "unchanged": "The database is unchanged.",
@@ -37,6 +37,7 @@ def as_document(error: BasculeError) -> dict[str, Any]:
 def as_known(error: BaseException) -> BasculeError:
     """The error as one of ours, with an exit code, a state and a hint."""
     if isinstance(error, BasculeError):
+        error.hint = error.hint or _next_step(error)
         return error
     if isinstance(error, click.ClickException):
         return UsageError(_usage_message(error), hint=_usage_hint(error))
@@ -54,6 +55,17 @@ def as_known(error: BaseException) -> BasculeError:
         state="unknown",
         hint=f"{_REPORT} bascule status shows where the database stands.",
     )
+
+
+def _next_step(error: BasculeError) -> str:
+    """Where whoever raised it knew of none."""
+    if isinstance(error, ConfigError):
+        return "Correct the settings, then run again; docs/reference/settings.md lists them."
+    if isinstance(error, SourceError):
+        return "Correct the file, then run again."
+    if isinstance(error, UsageError):
+        return "See bascule --help, and bascule status for the names that there are."
+    return "bascule status shows where the database stands."
 
 
 def _for_people(call: Call, error: BasculeError) -> None:

@@ -35,7 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     call = Call(output=Output(json=_wants_json(given)))
     try:
-        return _run(given, call)
+        with call.output.alone():
+            return _guarded(given, call)
+    finally:
+        _flush()
+
+
+def _guarded(arguments: list[str], call: Call) -> int:
+    try:
+        return _run(arguments, call)
     except BrokenPipeError:
         return 0
     except BaseException as error:  # noqa: BLE001 - the one door through which every failure leaves
@@ -44,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else 1
         return report(call, error)
-    finally:
-        _flush()
 
 
 def _run(arguments: list[str], call: Call) -> int:

@@ -33,7 +33,29 @@ class Output:
     """Takes secrets out of a text; set once the settings are known."""
     followed: bool = False
     """The person who reads the result has seen each run begin and end on the same screen."""
+    result: TextIO | None = None
+    """Where the result goes; None: stdout."""
     _through: list[Callable[[str], None]] = field(default_factory=list)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In JSON mode the document is alone on stdout: whatever else is printed inside, by an author's Python, a hook
+        or a library, goes to stderr.
+        """
+        stdout = sys.stdout
+        if not self.json or stdout is None or sys.stderr is None:
+            yield
+            return
+        kept = _own_copy(stdout)
+        self.result, sys.stdout = kept or stdout, sys.stderr
+        try:
+            yield
+        finally:
+            sys.stdout, self.result = stdout, None
+            if kept is not None:
+                kept.flush()
+                os.dup2(kept.fileno(), 1)
+                kept.close()
 
     def text(self, text: str = "") -> None:
         """A line of the result, for people. Nothing in JSON mode, where the document is the result."""
@@ -94,7 +116,7 @@ class Output:
         return f"\x1b[{code}m{text}\x1b[0m"
 
     def _write(self, name: str, text: str) -> None:
-        stream: TextIO | None = getattr(sys, name)
+        stream: TextIO | None = self.result if name == "stdout" and self.result is not None else getattr(sys, name)
         if stream is None:
             # The process was started with that stream closed.
             return
@@ -137,6 +159,21 @@ def _written(document: Any) -> str:
 
 def _is_long(value: Any) -> bool:
     return isinstance(value, list) and len(value) > _LONG
+
+
+def _own_copy(stdout: TextIO) -> TextIO | None:
+    """Where the process's stdout led, while that leads to stderr, for child processes too; None where stdout is not the
+    process's own.
+    """
+    try:
+        if stdout.fileno() != 1:
+            return None
+        stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except (OSError, ValueError):
+        return None
+    return open(kept, "w", encoding=stdout.encoding, errors=stdout.errors)
 
 
 def on_a_terminal(*streams: TextIO | None) -> bool:

@@ -120,7 +120,11 @@ def select_rollback(
     elif to is not None:
         start = _find_applied(refs, applied, to)
         if start is None:
-            raise UsageError(f"{to} is not applied, so there is no way back to it.", code="not_applied")
+            raise UsageError(
+                f"{to} is not applied, so there is no way back to it.",
+                code="not_applied",
+                hint="bascule status lists what is applied, in order.",
+            )
         chosen = [entry for entry in entries if entry.position > start.position]
     else:
         chosen = entries[-(steps or 1) :]

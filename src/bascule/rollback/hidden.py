@@ -40,10 +40,15 @@ def hidden(touch: Touch, looks: Iterable[Snapshot], tables: Snapshot, *, whole: 
     for name in sorted({each.name.lower() for each in touch.runs if each.kind == "routine"}):
         words.update(dict.fromkeys(_called(name, texts)))
     for text in touch.code:
-        if made_name(text) is None:
+        made = made_name(text)
+        if made is not None and touch.runs and not whole and changes_the_schema(text):
+            words[f"{made}() changes the schema, and a default, a check or a view may have called it"] = None
+        if made is None:
             words.update(dict.fromkeys(_untold(text, texts)))
             words.update(dict.fromkeys(_reached("a DO block", called_names(text), texts)))
     for key, parts in tables.objects.items():
+        for default in _defaults(parts):
+            words.update(dict.fromkeys(_reached(f"a default of {key}", called_names(default), texts)))
         for name in _fired(parts):
             words.update(dict.fromkeys(_fires(key, _routine(name).name.lower(), texts, whole=whole)))
     return tuple(words)
@@ -107,6 +112,20 @@ def _fired(parts: Mapping[str, object]) -> Iterator[str]:
         definition = trigger.get("definition") if isinstance(trigger, Mapping) else trigger
         if isinstance(definition, str) and (found := _FIRES.search(definition)):
             yield found[1]
+
+
+def _defaults(parts: Mapping[str, object]) -> Iterator[str]:
+    """Expressions that are worked out when a row is written: each may call a function."""
+    constraints = parts.get("constraints")
+    for constraint in constraints.values() if isinstance(constraints, Mapping) else ():
+        definition = constraint.get("definition") if isinstance(constraint, Mapping) else None
+        if isinstance(definition, str) and definition.startswith("CHECK"):
+            yield definition[len("CHECK") :]
+    columns = parts.get("columns")
+    for column in columns if isinstance(columns, list) else ():
+        for part in ("default", "generated"):
+            if isinstance(column, Mapping) and isinstance(text := column.get(part), str) and "(" in text:
+                yield text
 
 
 def _routine(name: str) -> ObjectName:

@@ -33,7 +33,8 @@ def inverse_script(migration: Migration, statements: Sequence[Statement], dialec
     found = inverse_of(statements, dialect) if is_wanted(migration) else None
     if found is None:
         return None
-    return replace(migration.up, text="".join(f"{each};\n" for each in found), transaction=True)
+    path = f"{migration.up.path} (its way back, proved by parsing)"
+    return replace(migration.up, text="".join(f"{each};\n" for each in found), transaction=True, path=path)
 
 
 def inverse_of(statements: Sequence[Statement], dialect: Dialect) -> tuple[str, ...] | None:

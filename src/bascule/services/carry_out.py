@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from bascule.services.entries import entry_of
 from bascule.services.failures import Left, broken_off, failed
 from bascule.services.preimages import PreImageSteps, steps_of
 from bascule.services.trying import LANDED, Attempts
+from bascule.sql.passwords import without_passwords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class CarryOut:
             if told is not error:
                 raise told from error
             raise
-        return Done(ms=self._elapsed_ms(), rows=tuple(self.rows), notes=tuple(self._notes))
+        return Done(ms=self.elapsed_ms(), rows=tuple(self.rows), notes=tuple(self._notes))
 
     # ---- what is known -----------------------------------------------------------------------------------------------
 
@@ -220,7 +222,7 @@ class CarryOut:
         known = facts.of(step.index)
         text = step.statements[0].text
         announced = self._fact(
-            "step_started", step.index, before=known.before, digest=step.digest, statement=text[:500]
+            "step_started", step.index, before=known.before, digest=step.digest, statement=without_passwords(text)[:500]
         )
         self._append(announced, durable=True)
         facts = facts.with_step(step.index, outcome="sent", recalled=False, digest=None, seen=None, answer=None)
@@ -426,7 +428,7 @@ class CarryOut:
             run_id=self.run_id,
             semantic_hash=planned.semantic_hash,
             parser=planned.parser,
-            execution_ms=0 if planned.transactional else max(1, self._elapsed_ms()),
+            execution_ms=0 if planned.transactional else max(1, self.elapsed_ms()),
         )
         return LedgerChange(entry=entry)
 
@@ -448,7 +450,7 @@ class CarryOut:
     def _ended(self) -> Fact:
         up = self.planned.direction == "up"
         notes = list(self._notes) or None
-        ms = None if self.planned.transactional else self._elapsed_ms()
+        ms = None if self.planned.transactional else self.elapsed_ms()
         return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms)
 
     def _append(self, fact: Fact, *, durable: bool) -> None:
@@ -458,7 +460,10 @@ class CarryOut:
         if words and words not in self._notes:
             self._notes.append(words)
 
-    def _elapsed_ms(self) -> int:
+    def elapsed_ms(self) -> int:
+        """Milliseconds since it began; 0 before."""
+        if not self._begun:
+            return 0
         return round((self.context.clock.monotonic() - self._begun) * 1000)
 
     def _tell(self, step: Step | None, phase: str, percent: float | None = None, waiting: tuple[str, ...] = ()) -> None:
@@ -468,7 +473,7 @@ class CarryOut:
             "statement": step.statements[0].text[:200] if step and step.statements else "",
             "phase": phase,
             "percent": percent,
-            "elapsedMs": self._elapsed_ms(),
+            "elapsedMs": self.elapsed_ms(),
             "waiting": list(waiting),
         }
         self.context.publish(
@@ -514,7 +519,18 @@ class CarryOut:
 
     def _failed(self, failure: WorkFailed, step: Step | None, left: Left | None = None) -> Exception:
         self._written = True
-        return failed(self.context, self.planned, self.run_id, failure, step, left)
+        error = failed(self.context, self.planned, self.run_id, failure, step, left)
+        if error.state == "unchanged" and failure.kind not in ("fence", "lost"):
+            self._not_begun()
+        return error
+
+    def _not_begun(self) -> None:
+        """Nothing of the script is done, so it is not half done: the mark that it was begun goes."""
+        if self.planned.transactional or self.planned.direction != "up":
+            return
+        with contextlib.suppress(BasculeError, WorkFailed):
+            job = self._job(clear_marks=True, forget_before=True)
+            self.context.target.perform(job, lease=self.lease)
 
     def _ask(self, command: Ask) -> NeedsPerson:
         self._append(

@@ -23,6 +23,7 @@ from bascule.errors import (
 )
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
+from bascule.sql.passwords import without_passwords
 
 Left = tuple[State, str]
 """What a statement outside any transaction left behind, and the same in words."""
@@ -172,7 +173,7 @@ def _where(context: Context, planned: PlannedMigration, failure: WorkFailed, sta
     line = statement.line
     if failure.position is not None:
         line += statement.text.count("\n", 0, failure.position)
-    text = " ".join(statement.text.split())
+    text = " ".join(without_passwords(statement.text).split())
     text = text if len(text) <= 300 else text[:299] + "…"
     return f"{doing}{planned.name} failed at {path}:{line}, statement {statement.index + 1}: {text}"
 
@@ -215,6 +216,11 @@ def _hint(planned: PlannedMigration, failure: WorkFailed, state: State) -> str:
         return "Raise statement_timeout for this migration, or make it smaller, then run again."
     if failure.kind in ("deadlock", "serialization"):
         return "It clashed with the application every time it was tried. Run again when it is quieter."
+    if failure.sqlstate == "55P04":
+        return (
+            "A new value of an enum can be used once it is committed: write `-- migrate:up transaction:false` above "
+            "the script, or use the value in a migration of its own, then run again."
+        )
     if failure.sqlstate in ("2D000", "25001") and state == "unchanged":
         return "It wants no transaction around it: write `-- migrate:up transaction:false` above it, then run again."
     return _next(planned, state)
@@ -247,7 +253,7 @@ def _details(planned: PlannedMigration, failure: WorkFailed, statement: Statemen
         details["sqlstate"] = failure.sqlstate
     if statement is not None:
         details["line"] = statement.line
-        details["statement"] = statement.text[:2000]
+        details["statement"] = without_passwords(statement.text)[:2000]
     if failure.detail:
         details["detail"] = failure.detail
     if failure.server_hint:

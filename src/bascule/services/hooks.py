@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bascule.domain.migration import Hook, HookEvent, Migration, MigrationRef
 from bascule.errors import MigrationFailed
 from bascule.planning.steps import plan_migration
@@ -23,6 +25,17 @@ def run_hooks(context: Context, lease: Lease, event: HookEvent) -> None:
     for hook in context.hooks():
         if hook.event == event and not hook.script.empty:
             _run(context, lease, hook)
+
+
+def hooks_around(context: Context, direction: Literal["up", "rollback"]) -> str:
+    """What runs besides the migrations, in words that end a sentence; empty where nothing does."""
+    there = {hook.event: hook.script.path for hook in context.hooks() if not hook.script.empty}
+    words = [
+        f"{there[event]} {when}"
+        for event, when in ((f"before_{direction}", "before"), (f"after_{direction}", "after"))
+        if event in there
+    ]
+    return f", with {' and '.join(words)}" if words else ""
 
 
 def _run(context: Context, lease: Lease, hook: Hook) -> None:

@@ -46,7 +46,7 @@ def _take(context: Context, run: str, needless: Callable[[], bool] | None) -> Le
         answer = context.target.acquire(owner=context.owner, run=run)
         if not isinstance(answer, Holder):
             if answer.taken_from is not None:
-                context.say(f"Taken over from {answer.taken_from.owner}, which ended without finishing.")
+                context.say(f"Taken over from {answer.taken_from.owner}, which no longer renews its lease.")
             return answer
         if needless is not None and needless():
             return None

@@ -54,7 +54,7 @@ class Attempts:
                     if landed(self.context, job):
                         return LANDED
                     if losses > LOSSES:
-                        raise
+                        raise _broke_every_time(failure, losses) from failure
                     continue
                 attempt += 1
                 wait = next_wait(
@@ -91,6 +91,15 @@ class Attempts:
                 f"the server went down before {self.relies_on}, which it had committed, was on its disk",
                 hint="Run it again: what was lost is pending again, whole.",
             ) from failure
+
+
+def _broke_every_time(failure: WorkFailed, losses: int) -> WorkFailed:
+    """The database was asked after each loss, and has nothing of the job."""
+    return WorkFailed(
+        "error",
+        f"The connection broke each of the {losses} times that it was tried. {failure.message}",
+        hint="Does a statement end its own session, or bring the server down? The server's log tells.",
+    )
 
 
 def landed(context: Context, job: Job) -> bool:

@@ -30,7 +30,7 @@ class FingerprintCache:
     def __init__(self, folder: str, *, home: str | None = None) -> None:
         """`folder`: the migrations folder, as its refs name it. `home`: the cache folder, the user's by default."""
         real = os.path.realpath(folder)
-        self.home = home or _home()
+        self.home = home or cache_home()
         self._prefix = folder.rstrip("/") + "/"
         self.path = f"{self.home}/{digest(os.fsencode(real))[:40]}"
         self._known = _load(self.path)
@@ -86,7 +86,8 @@ def fingerprints_cached(refs: Iterable[MigrationRef], cache: FingerprintCache) -
     return answer
 
 
-def _home() -> str:
+def cache_home() -> str:
+    """The user's folder for what can be made again."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # A relative path there is invalid by the standard, and would scatter caches over working folders.
     if not base.startswith("/"):

@@ -122,8 +122,8 @@ def _is_special(link: os.DirEntry[str]) -> bool:
 def _follow(path: str, entry: os.DirEntry[str], files: list[str], folders: list[str], escaping: dict[str, str]) -> None:
     root = os.path.realpath(path)
     target = os.path.realpath(entry.path)
-    (folders if entry.is_dir() else files).append(entry.name)
-    if not os.path.exists(target):
+    (folders if os.path.isdir(entry.path) else files).append(entry.name)
+    if not os.path.exists(target) or os.path.islink(target):
         escaping[entry.name] = NOWHERE
     elif not target.startswith(root.rstrip("/") + "/"):
         escaping[entry.name] = "leads out of the migrations folder"

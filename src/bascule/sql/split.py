@@ -81,6 +81,9 @@ def _split(text: str, dialect: Dialect, first_line: int) -> tuple[Statement, ...
     return tuple(found)
 
 
+_EMPTY_LINES = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)*[ \t]*\Z")
+
+
 class _Piece(NamedTuple):
     """One statement's place in the text; `start` is -1 where only white space and comments stand."""
 
@@ -253,7 +256,10 @@ def _copied_rows(text: str, piece: _Piece) -> tuple[str, int]:
         message = "the rows of COPY … FROM stdin must begin on the line after the statement"
         raise SqlSyntaxProblem(message, offset=piece.resume, line=1)
     end = re.compile(_END_OF_ROWS).search(text, rest.end())
-    return (text[rest.end() :], len(text)) if end is None else (text[rest.end() : end.start()], end.end())
+    if end is None:
+        # Empty lines at the end of a file, or of a block, are nobody's rows.
+        return _EMPTY_LINES.sub("", text[rest.end() :]), len(text)
+    return text[rest.end() : end.start()], end.end()
 
 
 def _psql_command(text: str, left: int, right: int) -> SqlSyntaxProblem:

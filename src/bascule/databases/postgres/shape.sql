@@ -531,6 +531,8 @@ BEGIN
           'definition', pg_get_triggerdef(oid),
           'enabled', CASE tgenabled WHEN 'D' THEN 'no' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' END,
           'inherited', CASE WHEN tgparentid <> 0 THEN true END,
+          'depends', (SELECT jsonb_agg(e.extname ORDER BY e.extname) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+            WHERE d.classid = 'pg_trigger'::regclass AND d.objid = pg_trigger.oid AND d.deptype = 'x'),
           'comment', notes -> ('2620/' || oid || '/0')))) AS items
         FROM pg_trigger WHERE oid = ANY (trigger_ids) AND NOT tgisinternal GROUP BY tgrelid
       ) AS grouped;
@@ -568,6 +570,7 @@ BEGIN
       INTO statistics_of, strangers
       FROM (
         SELECT stxrelid AS owner, jsonb_object_agg(quote_ident(n.nspname) || '.' || quote_ident(stxname), jsonb_strip_nulls(jsonb_build_object(
+          'owner', CASE WHEN stxowner <> (SELECT relowner FROM pg_class WHERE oid = stxrelid) THEN pg_get_userbyid(stxowner) END,
           'definition', pg_get_statisticsobjdef(s.oid),
           'target', CASE WHEN stxstattarget >= 0 THEN stxstattarget END,
           'comment', notes -> ('3381/' || s.oid || '/0')))) AS items
@@ -640,6 +643,8 @@ BEGIN
                 'sortop', nullif(a.aggsortop, 0)::regoperator, 'result', pg_get_function_result(p.oid), 'parallel', p.proparallel))
             FROM pg_aggregate AS a WHERE a.aggfnoid = p.oid) ELSE pg_get_functiondef(p.oid) END,
           'grants', @schema@.shape_grants(proacl, 'f', proowner),
+          'depends', (SELECT jsonb_agg(e.extname ORDER BY e.extname) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+            WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'x'),
           'comment', notes -> ('1255/' || p.oid || '/0'),
           'linked', CASE WHEN NOT whole AND p.oid <> ALL (named_ids) THEN true END)))
       INTO added
