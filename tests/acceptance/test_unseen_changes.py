@@ -90,7 +90,7 @@ def project(bascule_postgres_url: str, tmp_path: Path) -> Project:
         ("select made('u');", "drop table u;"),
         ("call fill();", "delete from t;"),
         ("create trigger x before insert on t for each row execute function note(); insert into t values (1);",
-         "drop trigger x on t;"),
+         "drop trigger x on t; truncate audit;"),
         ("create function once() returns int language sql as 'select 1'; select once();", "drop function once();"),
     ],
 )  # fmt: skip

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bascule.domain.rowlook import RowWork
 
 KeepKind = Literal["columns", "table", "update", "retype", "delete", "rebuilt"]
 """``columns``: the values of dropped columns, by key. ``table``: all rows of a table that is dropped or emptied.
@@ -109,5 +112,7 @@ class PreImageWork:
     """Rows of dropped tables are put back there too; not where the script writes rows of its own, which would clash."""
     then: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """By such an index, what is run when the values are there: SET NOT NULL of columns that came without it."""
+    rows: RowWork | None = None
+    """Which tables' rows are looked at, besides what is kept of them."""
     put_back: bool = False
     """Behind all: put back whatever is kept of the migration, and write down what came of it."""

@@ -11,6 +11,8 @@ How to implement one:
 5. Values that somebody changed after the migration stay as they are; rows written since keep what they have.
 6. `Job.preimages` is performed in the job's own transaction; a failure of it undoes the job. That values cannot be put
    back is not a failure: it is written down, and what is kept stays.
+7. `PreImageWork.rows` looks at whole tables, up to `bascule.domain.rowlook.BOUND`, in the job's own transaction: in
+   front of the first job and behind the last. What the migration wrote to without being looked at is listed too.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bascule.domain.preimage import Assessed, Keep, PreImage
+from bascule.domain.rowlook import RowLook
 
 
 class PreImages(Protocol):
@@ -32,6 +35,11 @@ class PreImages(Protocol):
     def kept(self, migration: str | None = None) -> Sequence[PreImage]:
         """What is kept of a migration, or of all, in the order in which it was; what was put back is listed until it
         expires.
+        """
+
+    def looks(self, migration: str) -> Sequence[RowLook]:
+        """What was seen of the rows of the tables that a migration or its rollback wrote to. Empty where neither
+        writes any, or nobody has looked.
         """
 
     def expire(self, seconds: float) -> int:

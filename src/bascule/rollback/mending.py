@@ -1,8 +1,10 @@
 """From what a way back left different to the statements that make it as it was: a closed list of forms.
 
 Mended is what the author's down script forgot and what adds or takes away nothing else: a default, NOT NULL, a comment,
-a statistics target, a constraint, an index (also over an expression), a trigger, and a column that is filled with what
-is kept of it. Tables, types and privileges are not: whoever looks at the verdict decides about those.
+a statistics target, a constraint, an index (also over an expression), a trigger, the text of a function, and a column
+that is filled with what is kept of it. Indexes, constraints, triggers and functions that are left behind are taken away
+where the migration's own scripts made them: none of them holds anything that is not elsewhere. Tables, types and
+privileges are not mended: whoever looks at the verdict decides about those.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from typing import Any
 
 from bascule.domain.schema import Snapshot
 from bascule.domain.statement import Dialect
-from bascule.rollback.layout import masked, same_but_for_layout
+from bascule.rollback.layout import masked
+from bascule.rollback.made import Made
 
 Parts = Mapping[str, Any]
 
@@ -29,14 +32,21 @@ class Mend:
     """One thing to put right."""
 
     sql: str
+    first: str = ""
+    """What has to run before it, in the same transaction."""
     fills: str = ""
     """The name of a column made again, into which what is kept of it is put back; without that it would be a lie."""
     words: str
     """What was done, for people: ``index users_lower of users made again``."""
 
 
-def mends(before: Snapshot, after: Snapshot, dialect: Dialect) -> tuple[Mend, ...]:
-    """What leads from `after` towards `before`, in an order in which it can be run; both look at the same touch."""
+def mends(
+    before: Snapshot, after: Snapshot, dialect: Dialect, made: Made = frozenset(), made_again: Made = frozenset()
+) -> tuple[Mend, ...]:
+    """What leads from `after` towards `before`, in an order in which it can be run; both look at the same touch.
+    `made`: what the migration's scripts make, and may be taken away where it was not there before; `made_again`: what
+    the down script makes.
+    """
     found: list[Mend] = []
     for key, old in before.objects.items():
         kind, _, name = key.partition(" ")
@@ -47,6 +57,8 @@ def mends(before: Snapshot, after: Snapshot, dialect: Dialect) -> tuple[Mend, ..
             continue
         if old != new:
             found += (_sqlite if dialect == "sqlite" else _postgresql)(name, old, new or {})
+    if dialect == "postgresql":
+        found += _left_behind(before, after, made, made_again)
     return tuple(sorted(found, key=_turn))
 
 
@@ -54,6 +66,8 @@ def _turn(mend: Mend) -> int:
     """Columns and functions, on which others may depend, come first, constraints that need others last."""
     if mend.fills or mend.sql.startswith("CREATE OR REPLACE"):
         return 0
+    if mend.sql.startswith(("DROP FUNCTION", "DROP EXTENSION")):
+        return 3
     return 2 if any(word in mend.sql for word in _LATE) else 1
 
 
@@ -65,7 +79,7 @@ def _routine(name: str, old: Parts, new: Parts | None) -> Iterator[Mend]:
     text = old.get("definition")
     if not isinstance(text, str) or not text.startswith("CREATE OR REPLACE") or old.get("linked"):
         return
-    if new is None or not (new.get("definition") == text or same_but_for_layout(text, new.get("definition"), None)):
+    if new is None or new.get("definition") != text:
         yield Mend(sql=text.rstrip().rstrip(";"), words=f"function {name} as it was")
 
 
@@ -128,12 +142,18 @@ def _constraints(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
         if definition is None or item.get("inherited"):
             continue
         if name in there:
+            if there[name].get("definition") != definition and not there[name].get("inherited"):
+                again = f"DROP CONSTRAINT {_quoted(name)}, ADD CONSTRAINT {_quoted(name)} {definition}"
+                yield Mend(sql=f"ALTER TABLE {table} {again}", words=f"constraint {name} of {table} as it was")
             if item.get("comment") != there[name].get("comment"):
                 what = f"CONSTRAINT {_quoted(name)} ON {table}"
                 yield _comment(what, item.get("comment"), f"comment of constraint {name} of {table}")
             continue
-        if any(each.get("definition") == definition for other, each in there.items() if other not in here):
-            continue  # it is there under a name of the server's making
+        twins = [other for other, each in there.items() if other not in here and each.get("definition") == definition]
+        if twins:
+            rename = f"RENAME CONSTRAINT {_quoted(twins[0])} TO {_quoted(name)}"
+            yield Mend(sql=f"ALTER TABLE {table} {rename}", words=f"name of constraint {name} of {table} as it was")
+            continue
         yield Mend(
             sql=f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(name)} {definition}",
             words=f"constraint {name} of {table} made again",
@@ -153,15 +173,64 @@ def _defined(word: str, table: str, here: Parts, there: Parts) -> Iterator[Mend]
         full = f"{schema}.{_quoted(name)}" if schema else _quoted(name)
         what = f"TRIGGER {_quoted(name)} ON {table}" if word == "trigger" else f"INDEX {full}"
         if name in there:
+            if there[name].get("definition") not in (definition, None):
+                drop = f"DROP {what}"
+                yield Mend(sql=definition, first=drop, words=f"{word} {name} of {table} as it was")
             if item.get("comment") != there[name].get("comment"):
                 yield _comment(what, item.get("comment"), f"comment of {word} {name} of {table}")
             continue
-        twins = (masked(each.get("definition")) for other, each in there.items() if other not in here)
-        if word == "index" and masked(definition) in twins:
+        like = masked(definition)
+        twins = [other for other, each in there.items() if other not in here and masked(each.get("definition")) == like]
+        if word == "index" and twins:
+            twin = ".".join(filter(None, (schema, _quoted(twins[0]))))
+            rename = f"ALTER INDEX {twin} RENAME TO {_quoted(name)}"
+            yield Mend(sql=rename, words=f"name of index {name} of {table} as it was")
             continue
         yield Mend(sql=definition, words=f"{word} {name} of {table} made again")
         if item.get("comment") is not None:
             yield _comment(what, item["comment"], f"comment of {word} {name} of {table}")
+
+
+def _left_behind(before: Snapshot, after: Snapshot, made: Made, made_again: Made) -> Iterator[Mend]:
+    """What the scripts made, and the look of before does not have."""
+    for key, new in after.objects.items():
+        kind, _, name = key.partition(" ")
+        old = before.objects.get(key)
+        if kind == "function" and old is None:
+            bare = name.partition("(")[0].rpartition(".")[2].strip('"')
+            if ("function", bare) in made:
+                yield Mend(sql=f"DROP FUNCTION {name}", words=f"function {name} taken away")
+        if kind == "extension" and old is None and ("extension", name.strip('"')) in made:
+            yield Mend(sql=f"DROP EXTENSION {name}", first=_without_tables(name), words=f"extension {name} taken away")
+        if kind != "table" or old is None or old.get("mentions"):
+            continue
+        again = ("table", name.rpartition(".")[2].strip('"')) in made_again
+        schema = name.rpartition(".")[0]
+        for part, word, drop in (
+            ("triggers", "trigger", f"DROP TRIGGER {{}} ON {name}"),
+            ("constraints", "constraint", f"ALTER TABLE {name} DROP CONSTRAINT {{}}"),
+            ("indexes", "index", f"DROP INDEX {f'{schema}.' if schema else ''}{{}}"),
+        ):
+            for item, told in new.get(part, {}).items():
+                # All that hangs on a table that the down script has made is the down script's.
+                if item in old.get(part, {}) or not (again or (word, item) in made) or told.get("inherited"):
+                    continue
+                if any(told.get("definition") == each.get("definition") for each in old.get(part, {}).values()):
+                    continue  # it is there under another name
+                if word == "index" and (told.get("definition") is None or item in new.get("constraints", {})):
+                    continue  # the index of a constraint
+                yield Mend(sql=drop.format(_quoted(item)), words=f"{word} {item} of {name} taken away")
+
+
+def _without_tables(extension: str) -> str:
+    """Fails where the extension has tables, which may hold rows by now."""
+    text = "'" + extension.strip('"').replace("'", "''") + "'"
+    return (
+        "DO $bascule$ BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS c "
+        "ON c.oid = d.objid AND c.relkind IN ('r', 'p') JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid "
+        "WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e' "
+        f"AND e.extname = {text}) THEN RAISE EXCEPTION 'it has tables of its own'; END IF; END $bascule$"
+    )
 
 
 def _comment(what: str, text: str | None, words: str) -> Mend:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -11,13 +11,9 @@ from bascule.domain.plan import PlannedMigration, Step
 from bascule.domain.preimage import Keep
 from bascule.domain.statement import Dialect, Insight, Statement
 from bascule.rollback.preimage_reading import Read, made, read_destroying
+from bascule.sql.declined import Declined, declined_in
 
-NO_PREIMAGE = re.compile(r"^[ \t]*--[ \t]*bascule:[ \t]*no-preimage\b[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _ROLES = re.compile(r"\b(?:role|authorization)\b", re.IGNORECASE)
-_NO_REASON = "its author wants nothing kept"
-
-Declined = Mapping[int, str]
-"""By the index of a statement in its script: why its author wants nothing kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,18 +45,6 @@ def keeps_of(planned: PlannedMigration, dialect: Dialect) -> dict[int, tuple[Kee
         keeps = tuple(_of_step(step, script, declined))
         if keeps:
             found[step.index] = keeps
-    return found
-
-
-def declined_in(text: str, statements: Sequence[Statement]) -> Declined:
-    """Directives ``-- bascule: no-preimage REASON`` between a statement and the one before it."""
-    if "no-preimage" not in text.lower():
-        return {}
-    ends = [0, *(each.offset + len(each.text) for each in statements)]
-    found: dict[int, str] = {}
-    for begin, statement in zip(ends, statements, strict=False):
-        if (said := NO_PREIMAGE.search(text, begin, max(begin, statement.offset))) is not None:
-            found[statement.index] = said[1] or _NO_REASON
     return found
 
 

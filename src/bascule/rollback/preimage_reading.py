@@ -19,6 +19,13 @@ _PLAIN_FUNCTIONS = re.compile(
     "|like_escape"
 )
 
+_NAMED_ALONE = {
+    "OBJECT_SEQUENCE": "sequence",
+    "OBJECT_MATVIEW": "materialized view",
+    "OBJECT_FOREIGN_TABLE": "foreign table",
+}
+"""What a DROP takes away of which nothing is kept; one that the same script has made is nobody's loss."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
@@ -45,7 +52,13 @@ def read_destroying(statement: Statement, insight: Insight, dialect: Dialect) ->
 
 def made(statement: Statement, insight: Insight, dialect: Dialect) -> tuple[set[str], set[tuple[str, str]]]:
     """Tables, and columns of tables, that a statement makes."""
-    if insight.kind in ("CREATE TABLE", "CREATE TABLE AS", "SELECT INTO"):
+    if insight.kind in (
+        "CREATE TABLE",
+        "CREATE TABLE AS",
+        "SELECT INTO",
+        "CREATE SEQUENCE",
+        "CREATE MATERIALIZED VIEW",
+    ):
         if re.match(r"create\s[^(]*?\bif\s+not\s+exists\b", statement.text, re.IGNORECASE):
             return set(), set()
         return {each.name for each in insight.touch.objects if _is_made(statement.text, each.name)}, set()
@@ -83,6 +96,13 @@ def _postgresql(statement: Statement) -> Iterator[Read]:
             parts = [each["String"].get("sval", "") for each in named["List"]["items"]]
             name, schema = parts[-1], parts[-2] if len(parts) > 1 else None
             yield Read(kind="table", name=name, schema=schema, words=f"drops table {_shown(schema, name)}")
+    elif kind == "DropStmt" and node["removeType"] in _NAMED_ALONE:
+        for named in node["objects"]:
+            parts = [each["String"].get("sval", "") for each in named["List"]["items"]]
+            name, schema = parts[-1], parts[-2] if len(parts) > 1 else None
+            what = _NAMED_ALONE[node["removeType"]]
+            why = f"what {what} holds is not followed"
+            yield Read(kind="table", name=name, schema=schema, words=f"drops {what} {_shown(schema, name)}", why=why)
     elif kind == "TruncateStmt":
         for named in node["relations"]:
             yield _of(named["RangeVar"], "table", words="empties")

@@ -16,6 +16,7 @@ _LOOKS = 2
 
 if TYPE_CHECKING:
     from bascule.domain.preimage import PreImage
+    from bascule.rollback.made import Made
     from bascule.rollback.mending import Mend
 
 
@@ -23,6 +24,7 @@ def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: st
     """What was made right, and what could not be, in words; each mend in a transaction of its own, so that one which
     the rows of today forbid keeps none of the others. The rollback is done whatever comes of this.
     """
+    from bascule.domain.history import Fact
     from bascule.errors import BasculeError
     from bascule.ports.database import WorkFailed
     from bascule.rollback.ignore import leave_out
@@ -30,23 +32,61 @@ def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: st
 
     try:
         outside = context.policy.outside
+        made, made_again = _made(context, planned)
         told: list[str] = []
         kept = {column for each in context.target.preimages().kept(planned.name) for column in _columns(each)}
         for _ in range(_LOOKS):
             after = context.target.snapshot(Touch(everything=True) if before.whole else planned.touch)
-            todo = mends(leave_out(before, outside), leave_out(after, outside), context.target.dialect)
+            todo = mends(
+                leave_out(before, outside), leave_out(after, outside), context.target.dialect, made, made_again
+            )
             todo = tuple(each for each in todo if not each.fills or each.fills in kept)
             told += [_one(context, lease, planned, run_id, each) for each in todo]
             if not any(each.fills for each in todo):
                 break
+        if told:
+            _rows_again(context, lease, planned, run_id)
+        # Killed before this is written, the next run mends what is left (`finish_look`).
+        context.target.append(
+            (Fact(kind="mending_ended", run_id=run_id, migration=planned.name, direction="down"),), durable=False
+        )
         return tuple(dict.fromkeys(told))
     except (BasculeError, WorkFailed) as problem:
         return (f"what the down script left different could not be mended: {problem}",)
 
 
+def _made(context: Context, planned: PlannedMigration) -> tuple[Made, Made]:
+    """What the migration's scripts make: both of them, and the down script alone."""
+    from bascule.planning.steps import read_script
+    from bascule.rollback.made import made_by
+
+    if context.target.dialect != "postgresql":
+        return frozenset(), frozenset()
+    up = planned.migration.up
+    statements = read_script(up, "postgresql")[0] if up.language == "sql" else ()
+    again = made_by(planned.statements)
+    return made_by(statements) | again, again
+
+
+def _rows_again(context: Context, lease: Lease, planned: PlannedMigration, run_id: str) -> None:
+    """What could not be put back into a table as the down script left it may fit now."""
+    from bascule.domain.preimage import PreImageWork
+    from bascule.domain.rowlook import RowWork
+    from bascule.ports.database import Job
+    from bascule.services.trying import Attempts
+
+    job = Job(
+        preimages=PreImageWork(put_back=True, rows=RowWork(first=True, last=True)),
+        run_id=run_id,
+        migration=planned.name,
+        direction="down",
+    )
+    Attempts(context=context, lease=lease, tell=_quiet).perform(job, watch=None, meanwhile=None)
+
+
 def _columns(kept: PreImage) -> tuple[str, ...]:
     """Those of which all that the up destroyed can be put back."""
-    return kept.columns if kept.kind == "columns" and (kept.kept or kept.rows == 0) else ()
+    return kept.columns if kept.kind in ("columns", "table") and (kept.kept or kept.rows == 0) else ()
 
 
 def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, mend: Mend) -> str:
@@ -61,7 +101,10 @@ def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str,
         run_id=run_id,
         migration=planned.name,
         direction="down",
-        statements=(Statement(text=mend.sql, index=0, line=0, offset=0),),
+        statements=tuple(
+            Statement(text=text, index=at, line=0, offset=0)
+            for at, text in enumerate(filter(None, (mend.first, mend.sql)))
+        ),
         facts=(
             Fact(kind="mended", run_id=run_id, migration=planned.name, direction="down", data={"words": mend.words}),
         ),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bascule.domain.plan import PlannedMigration
+from bascule.rollback.rows_verdict import judge_rows, without_proved
 from bascule.services.context import Context
 
 if TYPE_CHECKING:
     from bascule.domain.plan import Step
-    from bascule.domain.preimage import Assessed, Keep, PreImage, PreImageWork
+    from bascule.domain.preimage import Keep, PreImage, PreImageWork
+    from bascule.domain.rowlook import RowWork
     from bascule.domain.schema import Verdict
-    from bascule.domain.statement import Statement
+    from bascule.domain.statement import Dialect, Statement
 
 _WRITES = ("INSERT", "COPY", "MERGE", "UPDATE", "SELECT", "DO", "CALL")
 _MAKES = ("ALTER TABLE", "CREATE TABLE", "CREATE TABLE AS")
@@ -29,6 +31,7 @@ class PreImageSteps:
     relaxed: Mapping[int, tuple[Statement, ...]] = field(default_factory=dict)
     tables: bool = True
     back: bool = False
+    rows: RowWork | None = None
 
     def statements(self, step: Step) -> tuple[Statement, ...]:
         """Those of a step, without the NOT NULL that is made once the values are there."""
@@ -39,9 +42,11 @@ class PreImageSteps:
         its run.
         """
         keeps = self.keeps.get(step, ()) if step is not None else ()
-        if not keeps and not self.back:
+        if not keeps and not self.back and self.rows is None:
             return None
         from bascule.domain.preimage import PreImageWork
+
+        rows = None if self.rows is None else replace(self.rows, first=first, last=last)
 
         tries = self.tries.get(step, frozenset()) if step is not None else frozenset()
         then = self.then.get(step, {}) if step is not None else {}
@@ -51,6 +56,7 @@ class PreImageSteps:
             tries=tries,
             tables=self.tables,
             then=then,
+            rows=rows,
             put_back=self.back and last,
         )
 
@@ -58,24 +64,41 @@ class PreImageSteps:
 def steps_of(context: Context, planned: PlannedMigration, *, keep: bool) -> PreImageSteps:
     """What is to be kept by an up, or put back by a down. An up that destroys nothing costs nothing."""
     if planned.direction == "up":
-        if not keep or not planned.destroys:
-            return PreImageSteps()
+        rows = rows_of(planned, context.target.dialect)
+        if not planned.destroys or not keep:
+            return PreImageSteps(rows=rows)
         from bascule.rollback.preimage_plan import keeps_of
 
-        return PreImageSteps(keeps=keeps_of(planned, context.target.dialect))
+        return PreImageSteps(keeps=keeps_of(planned, context.target.dialect), rows=rows)
     kept = context.target.preimages().kept(planned.name)
+    rows = rows_of(planned, context.target.dialect)
+    if kept and rows is None:
+        from bascule.domain.rowlook import RowWork
+
+        rows = RowWork()
     if not any(each.back is None for each in kept):
-        return PreImageSteps()
+        return PreImageSteps(rows=rows)
     tries = {
         step.index: frozenset(at for at, insight in enumerate(step.insights) if insight.kind in _MAKES)
         for step in planned.steps
         if step.kind != "python"
     }
     if not any(each.kept for each in kept):
-        return PreImageSteps(back=True)
+        return PreImageSteps(back=True, rows=rows)
     relaxed, then = _relaxed(planned, kept) if context.target.dialect == "postgresql" else ({}, {})
     writes = any(insight.kind in _WRITES for step in planned.steps for insight in step.insights)
-    return PreImageSteps(back=True, tries=tries, tables=not writes, then=then, relaxed=relaxed)
+    return PreImageSteps(back=True, tries=tries, tables=not writes, then=then, relaxed=relaxed, rows=rows)
+
+
+def rows_of(planned: PlannedMigration, dialect: Dialect) -> RowWork | None:
+    """Which tables' rows are to be looked at around a migration, the same for both of its directions; None where
+    neither writes any. A repeatable one is never rolled back.
+    """
+    if planned.migration.ref.repeatable:
+        return None
+    from bascule.rollback.rows_written import rows_written
+
+    return rows_written(planned, dialect)
 
 
 def _relaxed(
@@ -97,50 +120,6 @@ def _relaxed(
             )
             then[step.index] = {at: each.then for at, each in found.items()}
     return statements, then
-
-
-def assessed(context: Context, planned: PlannedMigration) -> Sequence[Assessed]:
-    """What would come of the pre-images of one migration, statement by statement. Raises `WorkFailed`."""
-    from bascule.rollback.preimage_plan import keeps_of
-
-    found = keeps_of(planned, context.target.dialect)
-    return context.target.preimages().assess([keep for keeps in found.values() for keep in keeps])
-
-
-def foreseen(context: Context, planned: Sequence[PlannedMigration], *, wanted: bool) -> Collection[str]:
-    """The losses, worded as `losses_of` does, that are none: because parsing proves a way back where there is no down
-    script, or because everything is kept and there is a way back to put it into.
-    """
-    from bascule.ports.database import WorkFailed
-
-    spared: set[str] = {f"{each.name}: it has no down script" for each in planned if _is_proved(context, each)}
-    for each in planned if wanted else ():
-        if each.direction != "up" or not each.destroys or each.migration.down is None or each.migration.down.empty:
-            continue
-        try:
-            found = assessed(context, each)
-        except WorkFailed:
-            continue  # the loss is told, as without pre-images
-        lost = [one for one in found if one.why is not None]
-        for one in lost:
-            context.say(f"Not kept: {each.name}: {one.keep.words}: {one.why}.")
-        lines = {_line(one.keep.words) for one in lost}
-        covered = {_line(one.keep.words) for one in found}
-        spared |= {f"{each.name}: {words}" for words in each.destroys if _line(words) in covered - lines}
-    return spared
-
-
-def _is_proved(context: Context, planned: PlannedMigration) -> bool:
-    if planned.direction != "up" or planned.migration.down is not None:
-        return False
-    from bascule.rollback.inverse import inverse_script
-
-    return inverse_script(planned.migration, planned.statements, context.target.dialect) is not None
-
-
-def _line(words: str) -> str:
-    """``line 3``, of ``line 3 drops column t.a``."""
-    return " ".join(words.split()[:2])
 
 
 def throw_away_old(context: Context) -> int:
@@ -165,6 +144,8 @@ class CameBack:
     unknown: tuple[str, ...] = ()
     """What was overwritten or deleted, and not kept: whether the down script brought it back, nobody has looked."""
     documents: tuple[Mapping[str, Any], ...] = ()
+    looks: tuple[Mapping[str, Any], ...] = ()
+    """What the looks at whole tables saw."""
 
 
 def came_back(context: Context, planned: PlannedMigration, run_id: str) -> CameBack:
@@ -174,14 +155,31 @@ def came_back(context: Context, planned: PlannedMigration, run_id: str) -> CameB
 
     try:
         mine = [each for each in context.target.preimages().kept(planned.name) if each.back_run == run_id]
+        seen = rows_of(planned, context.target.dialect) is not None or bool(mine)
+        looks = context.target.preimages().looks(planned.name) if seen else ()
     except (BasculeError, WorkFailed) as problem:
-        return CameBack(notes=(f"what was put back could not be read: {problem}",))
+        return CameBack(unknown=(f"what was put back could not be read: {problem}",))
+    looks = [each for each in looks if each.back_run in (run_id, None)]
+    judged = judge_rows(looks, mine, writes=_writes(planned))
+    doubted = without_proved(mine, judged.proved)
     return CameBack(
-        notes=tuple(words for each in mine if (words := _words(each))),
-        lost=tuple(words for each in mine if (words := _lost(each)) and not _is_unknown(each)),
-        unknown=tuple(words for each in mine if (words := _lost(each)) and _is_unknown(each)),
+        notes=(*(words for each in mine if (words := _words(each))), *judged.notes),
+        lost=(
+            *(words for each in doubted if (words := _lost(each)) and not _is_unknown(each)),
+            *(judged.lost),
+        ),
+        unknown=(*(words for each in doubted if (words := _lost(each)) and _is_unknown(each)), *judged.unknown),
         documents=tuple(_document(each) for each in mine),
+        looks=tuple(each.as_dict() for each in looks),
     )
+
+
+def _writes(planned: PlannedMigration) -> bool:
+    """The way back has statements that write rows, or code that may."""
+    if any(step.kind == "python" for step in planned.steps):
+        return True
+    kinds = (*_WRITES, "DELETE", "TRUNCATE")
+    return any(insight.kind in kinds for step in planned.steps for insight in step.insights)
 
 
 def with_data(verdict: Verdict, differences: tuple[str, ...], came: CameBack) -> tuple[Verdict, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from bascule.domain.event import Event
 from bascule.domain.history import Fact
@@ -16,7 +17,7 @@ from bascule.rollback.ignore import leave_out
 from bascule.rollback.verdict import compare, verdict
 from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
-from bascule.services.preimages import came_back, with_data
+from bascule.services.preimages import CameBack, came_back, with_data
 
 
 def undo_one(
@@ -47,12 +48,13 @@ def undo_one(
         raise
     reached, differences = judged(context, planned, work.run_id, before, why_not)
     mends: tuple[str, ...] = ()
-    if differences and before is not None and why_not is None and not _nothing(planned):
+    if differences and before is not None and why_not is None:
         from bascule.services.mending import mended
 
         mends = mended(context, lease, planned, work.run_id, before)
         if mends:
-            reached, differences = judged(context, planned, work.run_id, before, why_not)
+            reached, differences = judged(context, planned, work.run_id, before, why_not, mended=True)
+    schema = reached
     came = came_back(context, planned, work.run_id)
     if came.lost or came.unknown:
         reached, differences = with_data(reached, differences, came)
@@ -69,16 +71,31 @@ def undo_one(
         verdict=reached,
         differences=differences,
         notes=(*planned.warnings, *done.notes, *((why_not,) if why_not else ()), *mends, *came.notes),
-        extra={"preImages": list(came.documents)} if came.documents else {},
+        extra=_extra(schema, reached, came),
     )
 
 
+def _extra(schema: Verdict, reached: Verdict, came: CameBack) -> dict[str, Any]:
+    answer: dict[str, Any] = {"preImages": list(came.documents)} if came.documents else {}
+    if came.looks:
+        answer["rowsLookedAt"] = list(came.looks)
+    return answer | ({"schemaVerdict": schema} if schema != reached else {})
+
+
 def judged(
-    context: Context, planned: PlannedMigration, run_id: str, before: Snapshot | None, why_not: str | None
+    context: Context,
+    planned: PlannedMigration,
+    run_id: str,
+    before: Snapshot | None,
+    why_not: str | None,
+    *,
+    mended: bool = False,
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """How exact it was, looked at and written down. The rollback is done whatever comes of this."""
+    """How exact it was, looked at and written down. The rollback is done whatever comes of this. `mended`: more was
+    done than the down script does, so that there was a way back even without one.
+    """
     try:
-        reached, differences = _look(context, planned, before, why_not)
+        reached, differences = _look(context, planned, before, why_not, mended=mended)
         _remember(context, planned, run_id, reached, differences)
     except (BasculeError, WorkFailed) as problem:
         return "unverified", (f"the look at the schema afterwards failed: {problem}",)
@@ -86,7 +103,7 @@ def judged(
 
 
 def _look(
-    context: Context, planned: PlannedMigration, before: Snapshot | None, why_not: str | None
+    context: Context, planned: PlannedMigration, before: Snapshot | None, why_not: str | None, *, mended: bool
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Compare the schema with what was kept before the up."""
     if before is None:
@@ -101,8 +118,8 @@ def _look(
     words = tuple(f"{each.object}: {each.what}" for each in differences)
     if why_not is not None:
         return "unverified", words
-    nothing = _nothing(planned)
     reached = verdict(differences)
+    nothing = _nothing(planned) and not (mended and reached != "lossy")
     if reached != "lossy" and not (nothing and reached != "exact"):
         unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after))
         if unseen:

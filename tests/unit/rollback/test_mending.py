@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from bascule.domain.schema import Snapshot
+from bascule.rollback.made import made_by
 from bascule.rollback.mending import mends
+from bascule.sql.split import split
 
 COLUMN = {"name": "a", "type": "integer", "not_null": False}
 
@@ -45,7 +47,7 @@ CASES = {
     "a constraint under another name": (
         {"constraints": {"c": {"definition": "CHECK ((a > 0))"}}},
         {"constraints": {"t_a_check": {"definition": "CHECK ((a > 0))"}}},
-        [],
+        ['ALTER TABLE public.t RENAME CONSTRAINT "t_a_check" TO "c"'],
     ),
     "an index": (
         {"indexes": {"x": {"definition": "CREATE INDEX x ON public.t USING btree (lower(a))", "comment": "c"}}},
@@ -98,3 +100,52 @@ def test_sqlites_texts_are_run_as_they_were() -> None:
     before = Snapshot(objects={"table t": {"sql": "CREATE TABLE t (a)", "indexes": {"X": "CREATE INDEX X on t(a)"}}})
     after = Snapshot(objects={"table t": {"sql": "CREATE TABLE t (a)"}})
     assert [each.sql for each in mends(before, after, "sqlite")] == ["CREATE INDEX X on t(a)"]
+
+
+def test_what_the_scripts_made_is_taken_away_and_what_somebody_else_made_stays() -> None:
+    there = {
+        "constraints": {"ours": {"definition": "CHECK (a > 0)"}, "theirs": {"definition": "CHECK (a > 1)"}},
+        "indexes": {"ix": {"definition": "CREATE INDEX ix ON public.t USING btree (a)"}},
+        "triggers": {"tr": {"definition": "CREATE TRIGGER tr BEFORE UPDATE ON public.t"}},
+    }
+    after = Snapshot(
+        objects={
+            "table public.t": {"columns": [COLUMN]} | there,
+            "function public.f(integer)": {"definition": "CREATE OR REPLACE FUNCTION"},
+            "function public.g()": {"definition": "CREATE OR REPLACE FUNCTION"},
+            "extension citext": {},
+        }
+    )
+    script = (
+        "ALTER TABLE t ADD CONSTRAINT ours CHECK (a > 0); CREATE INDEX ix ON t (a);"
+        "CREATE TRIGGER tr BEFORE UPDATE ON t EXECUTE FUNCTION f(); CREATE EXTENSION IF NOT EXISTS citext;"
+        "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    )
+    made = made_by(split(script, "postgresql"))
+    assert [each.sql for each in mends(look(), after, "postgresql", made)] == [
+        'DROP TRIGGER "tr" ON public.t',
+        'ALTER TABLE public.t DROP CONSTRAINT "ours"',
+        'DROP INDEX public."ix"',
+        "DROP FUNCTION public.f(integer)",
+        "DROP EXTENSION citext",
+    ]
+    assert mends(look(), after, "postgresql") == ()
+
+
+def test_all_that_hangs_on_a_table_which_the_down_script_made_is_its_own() -> None:
+    after = look(constraints={"t_a_fkey": {"definition": "FOREIGN KEY (a) REFERENCES u(a)"}})
+    again = made_by(split("CREATE TABLE t (a int REFERENCES u)", "postgresql"))
+    (mend,) = mends(look(), after, "postgresql", again, again)
+    assert mend.sql == 'ALTER TABLE public.t DROP CONSTRAINT "t_a_fkey"'
+
+
+def test_a_definition_that_changed_is_as_it_was() -> None:
+    def indexed(definition: str, constraint: str) -> Snapshot:
+        return look(indexes={"ix": {"definition": definition}}, constraints={"k": {"definition": constraint}})
+
+    before = indexed("CREATE INDEX ix ON public.t USING btree (a)", "UNIQUE (a, b)")
+    after = indexed("CREATE INDEX ix ON public.t USING btree (b)", "UNIQUE (b, a)")
+    assert [(each.first, each.sql) for each in mends(before, after, "postgresql")] == [
+        ("", 'ALTER TABLE public.t DROP CONSTRAINT "k", ADD CONSTRAINT "k" UNIQUE (a, b)'),
+        ('DROP INDEX public."ix"', "CREATE INDEX ix ON public.t USING btree (a)"),
+    ]

@@ -185,6 +185,8 @@ def test_the_way_back_is_named_statement_by_statement() -> None:
     without = ways_back(plan, "postgresql", (), backup=False)
     assert [each.way for each in without] == ["down", "none", "none"]
     assert without[1].loses == ("drops column t.a",)
+    erased = planned("-- bascule: no-preimage law\nALTER TABLE t DROP a;\nUPDATE u SET b = 1;")
+    assert [each.way for each in ways_back(erased, "postgresql", (), backup=True)] == ["none", "backup"]
 
 
 def test_without_a_down_script_only_what_is_proved_leads_back() -> None:

@@ -105,7 +105,7 @@ def code() -> str:
 
     from bascule.databases.postgres.catalog import shape_sql
 
-    texts = shape_sql("bascule") + _read("functions.sql") + _read("preimages.sql")
+    texts = "".join((shape_sql("bascule"), *map(_read, ("functions.sql", "preimages.sql", "rowlooks.sql"))))
     return hashlib.sha256(without_comments(texts).encode()).hexdigest()
 
 
@@ -205,6 +205,7 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
     else:
         parts.append(_THERE.format(schema=literal(schema)))
     parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own), preimages_sql(schema))
+    parts.append(_read("rowlooks.sql").replace("@schema@", own))
     if meta is None:
         parts.append(f"INSERT INTO {own}.meta (layout, code) VALUES ({LAYOUT}, '{code()}');")
     else:

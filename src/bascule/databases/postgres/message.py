@@ -231,9 +231,11 @@ def _preimage_calls(schema: str, job: Job, when: When, index: int) -> list[str]:
     assert work is not None, "asked only of jobs that have something to keep or to put back"
     migration, run = literal(job.migration), literal(job.run_id)
     if when == "first":
-        return [f"SELECT {schema}.preimage_look({migration});"] if work.look else []
+        looks = [f"SELECT {schema}.preimage_look({migration});"] if work.look else []
+        return [*_row_calls(schema, job, when), *looks]
     if when == "last":
-        return [f"SELECT {schema}.preimage_back({migration},{run},true,true);"] if work.put_back else []
+        back = [f"SELECT {schema}.preimage_back({migration},{run},true,true);"] if work.put_back else []
+        return [*back, *_row_calls(schema, job, when)]
     mine = [keep for keep in work.keeps if keep.index == index]
     if when == "before":
         from bascule.domain.preimage import BUDGET
@@ -247,6 +249,30 @@ def _preimage_calls(schema: str, job: Job, when: When, index: int) -> list[str]:
         texts.append(f"SELECT {schema}.preimage_back({migration},{run},false,{str(work.tables).lower()});")
     texts += (f"{text};" for text in work.then.get(index, ()))
     return texts
+
+
+def _row_calls(schema: str, job: Job, when: Literal["first", "last"]) -> list[str]:
+    """The looks at rows at the beginning and at the end of a job."""
+    work = job.preimages.rows if job.preimages is not None else None
+    if work is None:
+        return []
+    from bascule.domain.rowlook import BOUND, ROOM
+
+    migration, run = literal(job.migration), literal(job.run_id)
+    code = str(work.code).lower()
+    if when == "first":
+        if not work.first:
+            begin = ""
+        elif job.direction == "up":
+            tables = f"{literal(to_json(work.tables))},{str(work.follow).lower()}"
+            begin = f"rows_before({migration},{run},{tables},{BOUND},{ROOM})"
+        else:
+            begin = f"rows_begun({migration},{BOUND})"
+        return [f"SELECT {schema}.{each};" for each in (begin, "rows_there()") if each]
+    if job.direction == "up":
+        flags = ",".join(str(flag).lower() for flag in (work.code, work.carries, work.last))
+        return [f"SELECT {schema}.rows_after({migration},{run},{flags},{BOUND});"]
+    return [f"SELECT {schema}.rows_ended({migration},{run},{code},{BOUND});"] if work.last else []
 
 
 def _limits_alone(limits: Sequence[str | None]) -> str:

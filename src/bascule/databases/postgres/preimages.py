@@ -10,6 +10,7 @@ from bascule.databases.postgres.layout import preimages_sql, without_comments
 from bascule.databases.postgres.message import literal, to_json
 from bascule.databases.postgres.wire import ask, exchange
 from bascule.domain.preimage import BUDGET, Assessed, Keep, PreImage
+from bascule.domain.rowlook import RowLook
 
 if TYPE_CHECKING:
     from bascule.databases.postgres.connections import Connections
@@ -63,6 +64,23 @@ class PostgresPreImages:
 
         return [_preimage(each) for each in self._connections.recall(look, "read what is kept") or ()]
 
+    def looks(self, migration: str) -> Sequence[RowLook]:
+        """What was seen of the rows."""
+        schema = self._connections.quoted
+
+        def look(session: Session) -> list[dict[str, Any]]:
+            import psycopg
+
+            try:
+                answers: list[dict[str, Any]] = _parsed(
+                    session.ask(f"SELECT {schema}.rowlooks({literal(migration)})")[0][0]
+                )
+            except psycopg.errors.UndefinedFunction:
+                return []  # prepared by an older version, which did not look
+            return answers
+
+        return [_rowlook(each) for each in self._connections.recall(look, "read what was seen of the rows") or ()]
+
     def expire(self, seconds: float) -> int:
         """Throw away what is older."""
         schema = self._connections.quoted
@@ -75,6 +93,30 @@ class PostgresPreImages:
 
 def _parsed(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+def _rowlook(row: dict[str, Any]) -> RowLook:
+    back = row.get("back") or {}
+    rows = None if row.get("before") is None or back.get("rows") is None else (row["before"], back["rows"])
+    return RowLook(
+        table=row["table"],
+        name=row["name"],
+        why=row["why"],
+        inserted=row["inserted"],
+        changed=row["changed"],
+        undisturbed=back.get("same"),
+        alone=bool(back.get("alone")),
+        whole=back.get("whole"),
+        rows=rows,
+        columns=tuple(back.get("columns") or ()),
+        mended=_mended(back.get("mended")),
+        failed=back.get("failed"),
+        back_run=row.get("back_run"),
+    )
+
+
+def _mended(done: dict[str, int] | None) -> str | None:
+    return None if done is None else f"{done['taken']} taken away or changed, {done['given']} put back"
 
 
 def _preimage(row: dict[str, Any]) -> PreImage:

@@ -630,6 +630,7 @@ BEGIN
       END IF;
     END LOOP;
   END IF;
+  PERFORM @schema@.rows_expire(seconds);
   RETURN gone;
 END
 $expire$;

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bascule.domain.preimage import BUDGET, Assessed, Keep, PreImage
+from bascule.domain.rowlook import RowLook
 from bascule.ports.database import Job
 
 _TABLE = """CREATE TABLE main.bascule_preimage (
@@ -62,6 +63,10 @@ class _Kept:
 
 def before(connection: sqlite3.Connection, job: Job) -> None:
     """In front of all statements."""
+    if job.preimages is not None and job.preimages.rows is not None:
+        from bascule.databases.sqlite import rowlooks
+
+        rowlooks.begin(connection, job, job.preimages.rows)
     if job.preimages is not None and job.preimages.look:
         for kept in _stores(connection, job.migration):
             if kept.kind in ("update", "rebuilt"):
@@ -92,6 +97,10 @@ def after(connection: sqlite3.Connection, job: Job) -> None:
     """Behind all statements."""
     if job.preimages is not None and job.preimages.put_back:
         put_back(connection, job, final=True)
+    if job.preimages is not None and job.preimages.rows is not None:
+        from bascule.databases.sqlite import rowlooks
+
+        rowlooks.end(connection, job, job.preimages.rows)
 
 
 def put_back(connection: sqlite3.Connection, job: Job, *, final: bool) -> None:
@@ -211,7 +220,7 @@ def _doubt(connection: sqlite3.Connection, keep: Keep, name: str | None) -> str 
     if keep.kind == "columns" and any(each.lower() in keep.columns for each in key):
         return f"the key of {name} itself is changed"
     if keep.kind in ("delete", "table") and connection.execute("PRAGMA foreign_keys").fetchone()[0]:
-        others = _followers(connection, name)
+        others = followers(connection, name)
         if others:
             return f"rows of {', '.join(others)} that refer to it change along with it"
     size = _size(connection, name)
@@ -220,7 +229,8 @@ def _doubt(connection: sqlite3.Connection, keep: Keep, name: str | None) -> str 
     return None
 
 
-def _followers(connection: sqlite3.Connection, name: str) -> list[str]:
+def followers(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Other tables whose rows change along with those of this one."""
     rows = connection.execute(
         "SELECT DISTINCT m.name FROM main.sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f "
         "WHERE m.type = 'table' AND lower(f.\"table\") = lower(?1) AND lower(m.name) <> lower(?1) "
@@ -277,7 +287,7 @@ def _back(connection: sqlite3.Connection, kept: _Kept) -> dict[str, Any]:
         return {"failed": f"column {', '.join(missing)} of {kept.name} is not there"}
     if not names:
         return {"rows": 0}
-    with_triggers_off = _quietly(connection, kept.name)
+    with_triggers_off = quietly(connection, kept.name)
     try:
         if kept.kind in ("table", "delete"):
             return _insert(connection, kept, names, numbers)
@@ -324,7 +334,7 @@ def _update(connection: sqlite3.Connection, kept: _Kept, names: list[str], numbe
     return told
 
 
-def _quietly(connection: sqlite3.Connection, name: str) -> Callable[[], None]:
+def quietly(connection: sqlite3.Connection, name: str) -> Callable[[], None]:
     """Take the table's triggers away: they must not touch rows for our sake. Answers what brings them back as they
     were.
     """
@@ -382,12 +392,22 @@ class SqlitePreImages:
         found: list[PreImage] = self._read(look)
         return found
 
+    def looks(self, migration: str) -> Sequence[RowLook]:
+        """What was seen of the rows."""
+        from bascule.databases.sqlite import rowlooks
+
+        found: list[RowLook] = self._read(lambda connection: rowlooks.looks(connection, migration))
+        return found
+
     def expire(self, seconds: float) -> int:
         """Throw away what is older."""
+        from bascule.databases.sqlite import rowlooks
 
         def throw(connection: sqlite3.Connection) -> int:
             old = f"at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '{-seconds:+.3f} seconds')"
-            stores = connection.execute(f"SELECT id, store FROM main.bascule_preimage WHERE {old}").fetchall()
+            stores = []
+            if _is_there(connection):
+                stores = connection.execute(f"SELECT id, store FROM main.bascule_preimage WHERE {old}").fetchall()
             for number, store in stores:
                 if store is not None:
                     connection.execute(f"DROP TABLE IF EXISTS main.{_quoted(store)}")
@@ -396,9 +416,10 @@ class SqlitePreImages:
                         f"UPDATE main.bascule_preimage SET store = NULL, why = {why} WHERE id = ?", (number,)
                     )
                 connection.execute("DELETE FROM main.bascule_preimage WHERE id = ? AND back IS NOT NULL", (number,))
+            rowlooks.expire(connection, seconds)
             return sum(store is not None for _, store in stores)
 
-        return int(self._write(throw)) if self._read(_is_there) else 0
+        return int(self._write(throw)) if self._read(_is_any_there) else 0
 
 
 def _assessed(connection: sqlite3.Connection, keep: Keep) -> Assessed:
@@ -430,6 +451,13 @@ def _preimage(row: Row) -> PreImage:
 
 
 # The catalog
+
+
+def _is_any_there(connection: sqlite3.Connection) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM main.sqlite_master WHERE name IN ('bascule_preimage', 'bascule_preimage_rows')"
+    ).fetchone()
+    return found is not None
 
 
 def _is_there(connection: sqlite3.Connection) -> bool:

@@ -1,0 +1,88 @@
+"""From looks at tables' rows to what a rollback reached: pure.
+
+A table that nobody else wrote to since is compared as a whole. Where somebody did, the rows that the migration changed
+are what counts: they were kept and put back (see `bascule.rollback.preimage_plan`), the migration added none, and the
+way back wrote to no others. What neither of the two shows is unknown, and said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bascule.domain.preimage import PreImage
+from bascule.domain.rowlook import RowLook, RowsJudged
+
+_ROWS = ("update", "delete", "retype")
+
+
+def judge_rows(looks: Sequence[RowLook], kept: Sequence[PreImage], *, writes: bool) -> RowsJudged:
+    """`kept`: the migration's pre-images, as they are after the rollback. `writes`: the way back has statements that
+    write rows, or code that may.
+    """
+    lost, unknown, notes = [], [], []
+    proved = set()
+    for look in looks:
+        mine = [each for each in kept if each.name == look.name]
+        if look.whole and look.undisturbed:
+            proved.add(look.name)
+            mended = f"mended: rows of {look.table} as they were ({look.mended})" if look.mended else ""
+            notes.append(mended or f"all {_rows(look)} of {look.table} are as they were")
+        elif look.whole is False and look.alone:
+            if not _is_told(look, mine):
+                lost.append(_difference(look))
+        elif (doubt := _doubt(look, mine, writes=writes)) is not None:
+            unknown.append(doubt)
+        elif mine:
+            notes.append(f"{look.table}: looked at over the rows that the migration changed{_why(look)}")
+    return RowsJudged(lost=tuple(lost), unknown=tuple(unknown), notes=tuple(notes), proved=frozenset(proved))
+
+
+def without_proved(kept: Sequence[PreImage], proved: Collection[str]) -> tuple[PreImage, ...]:
+    """Those that say nothing of a table that was seen to be whole: nothing of it was lost, kept or not."""
+    return tuple(each for each in kept if each.name not in proved or (each.back and "rows" in each.back))
+
+
+def _is_told(look: RowLook, mine: Sequence[PreImage]) -> bool:
+    """What is said of the pre-images says it already."""
+    told = {
+        column
+        for each in mine
+        if each.kind not in ("update", "delete") and (each.why is not None or "failed" in (each.back or {}))
+        for column in each.columns
+    }
+    return look.rows is not None and look.rows[0] == look.rows[1] and set(look.columns) <= told
+
+
+def _doubt(look: RowLook, mine: Sequence[PreImage], *, writes: bool) -> str | None:
+    """Why nobody knows whether the rows are as they were."""
+    if any(each.kind == "table" and each.kept is False and "rows" in (each.back or {}) for each in mine):
+        return None
+    if look.inserted:
+        what = f"{look.inserted} rows that the migration added to it may be there still"
+    elif look.changed and not any(each.kind in _ROWS and each.why is None for each in mine):
+        what = f"the migration changed {look.changed} of its rows"
+    elif writes:
+        what = "the way back writes rows"
+    else:
+        return None
+    return f"rows of {look.table}: {what}, and they were not compared as a whole{_why(look)}"
+
+
+def _why(look: RowLook) -> str:
+    if look.why is not None:
+        return f", because {look.why}"
+    return ", because others wrote to it since" if not look.undisturbed else ""
+
+
+def _difference(look: RowLook) -> str:
+    why = f" (they could not be made so: {look.failed})" if look.failed else ""
+    if look.rows is not None and look.rows[0] != look.rows[1]:
+        return f"rows of {look.table}: there are {look.rows[1]}, and there were {look.rows[0]}{why}"
+    named = ", ".join(each for each in look.columns if each)
+    of = f" in {named}" if named else ""
+    return f"rows of {look.table}: values{of} are not as they were{why}"
+
+
+def _rows(look: RowLook) -> str:
+    count = look.rows[1] if look.rows is not None else 0
+    return "1 row" if count == 1 else f"{count} rows"

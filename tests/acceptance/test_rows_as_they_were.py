@@ -1,0 +1,115 @@
+"""After a rollback the rows are looked at too, and made as they were where nobody else wrote since."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.test_preimages import World, postgresql, sqlite  # noqa: F401 - fixtures
+
+ALL = [(1, "Ann", "a"), (2, "Bob", None), (3, "Cid", "c")]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest) -> World:
+    found: World = request.getfixturevalue(request.param)
+    return found
+
+
+def rows(world: World) -> list[tuple[object, ...]]:
+    return world.ask("SELECT * FROM users ORDER BY id")
+
+
+def test_what_the_down_script_takes_too_much_is_put_back(world: World) -> None:
+    world.project.write("2_seed", "INSERT INTO users VALUES (9, 'Zoe', 'z');", "DELETE FROM users;")
+    world.up()
+    run = world.back()
+    assert (run["verdict"], rows(world)) == ("exact", ALL), run
+    assert any(note.startswith("mended: rows of") and "3 put back" in note for note in run["notes"])
+    assert any(each["whole"] for each in run["rowsLookedAt"])
+
+
+def test_what_the_migration_added_and_nobody_took_away_is_gone(world: World) -> None:
+    world.project.write(
+        "2_seed", "INSERT INTO users VALUES (9, 'Zoe', 'z'); UPDATE users SET note = 'n' WHERE id = 2;", "SELECT 1;"
+    )
+    world.up()
+    run = world.back()
+    assert (run["verdict"], rows(world)) == ("exact", ALL), run
+
+
+def test_rows_that_somebody_wrote_since_stay_and_the_doubt_is_told(world: World) -> None:
+    world.project.write("2_seed", "INSERT INTO users VALUES (9, 'Zoe', 'z');", "DELETE FROM users WHERE id > 8;")
+    world.up()
+    world.ask("INSERT INTO users VALUES (4, 'Dan', 'd')")
+    run = world.back()
+    assert rows(world) == [*ALL, (4, "Dan", "d")]
+    assert run["verdict"] == "unverified"
+    assert "because others wrote to it since" in run["differences"][-1]
+
+
+def test_what_a_trigger_changed_beside_is_as_it_was(postgresql: World) -> None:  # noqa: F811
+    postgresql.ask("ALTER TABLE users ADD touched int NOT NULL DEFAULT 0")
+    postgresql.ask(
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS "
+        "'begin new.touched := old.touched + 1; return new; end'"
+    )
+    postgresql.ask("CREATE TRIGGER touch BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()")
+    postgresql.project.write("2_caps", "UPDATE users SET name = upper(name);", "UPDATE users SET name = initcap(name);")
+    postgresql.up()
+    assert postgresql.ask("SELECT DISTINCT touched FROM users") == [(1,)]
+    run = postgresql.back()
+    assert run["verdict"] == "exact", run
+    assert postgresql.ask("SELECT name, touched FROM users ORDER BY id") == [("Ann", 0), ("Bob", 0), ("Cid", 0)]
+
+
+def test_rows_that_follow_others_are_never_taken_along(postgresql: World) -> None:  # noqa: F811
+    postgresql.ask("CREATE TABLE posts (author int REFERENCES users ON DELETE CASCADE)")
+    postgresql.project.write("2_seed", "INSERT INTO users VALUES (9, 'Zoe', 'z');", "SELECT 1;")
+    postgresql.up()
+    postgresql.ask("INSERT INTO posts VALUES (9)")
+    run = postgresql.back()
+    assert postgresql.ask("SELECT count(*) FROM posts") == [(1,)]
+    assert run["verdict"] == "lossy"
+    assert "rows of public.posts refer to it" in run["differences"][-1]
+
+
+def test_code_that_writes_where_nobody_looked_is_no_exact_rollback(postgresql: World) -> None:  # noqa: F811
+    postgresql.project.write("2_code", "DO 'begin delete from users where id = 3; end';", "SELECT 1;")
+    postgresql.up("--accept-data-loss")
+    run = postgresql.back()
+    assert run["verdict"] == "unverified", run
+    assert "nobody knew beforehand that the migration would write to it" in " ".join(run["differences"])
+
+
+def test_of_what_is_to_be_forgotten_no_copy_is_made(world: World) -> None:
+    world.project.write(
+        "2_forget",
+        "-- bascule: no-preimage erasure\nUPDATE users SET note = NULL;\nINSERT INTO users VALUES (9, 'Zoe', 'z');",
+        "DELETE FROM users WHERE id = 9;",
+    )
+    world.up("--accept-data-loss")
+    if world.project.environment["DATABASE_URL"].startswith("postgres"):
+        assert world.ask("SELECT store FROM bascule.rowlook WHERE migration = '2_forget'") == [(None,)]
+    else:
+        kept = world.ask("SELECT name FROM sqlite_master WHERE name LIKE 'bascule_preimage_rows_%'")
+        assert kept == []
+    assert world.back()["verdict"] == "lossy"
+
+
+def test_rows_that_went_along_with_others_are_put_back(postgresql: World) -> None:  # noqa: F811
+    postgresql.ask("CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users ON DELETE CASCADE)")
+    postgresql.ask("INSERT INTO posts VALUES (1, 1), (2, 3)")
+    postgresql.project.write("2_less", "DELETE FROM users WHERE id = 3;", "SELECT 1;")
+    postgresql.up("--accept-data-loss")
+    assert postgresql.ask("SELECT count(*) FROM posts") == [(1,)]
+    run = postgresql.back()
+    assert (run["verdict"], rows(postgresql)) == ("exact", ALL), run
+    assert postgresql.ask("SELECT * FROM posts ORDER BY id") == [(1, 1), (2, 3)]
+
+
+def test_sqlites_own_tables_need_no_backup(sqlite: World) -> None:  # noqa: F811
+    sqlite.ask("CREATE TABLE counted (id integer PRIMARY KEY AUTOINCREMENT)")
+    sqlite.ask("INSERT INTO counted VALUES (7)")
+    sqlite.project.write("2_counter", "DELETE FROM sqlite_sequence WHERE name = 'counted';", "SELECT 1;")
+    sqlite.up("--accept-data-loss")
+    assert sqlite.ask("SELECT count(*) FROM sqlite_sequence WHERE name = 'counted'") == [(0,)]
