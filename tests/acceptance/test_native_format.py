@@ -175,7 +175,7 @@ def test_a_half_done_script_is_rolled_back_by_its_name(project: Project) -> None
         "drop table if exists s;",
         options=" transaction:false",
     )
-    assert project.run("up").code == 1
+    assert project.run("up", "--no-rollback-on-failure").code == 1
     refused = project.run("rollback", "--json")
     assert refused.json["error"]["code"] == "half_done"
     run = project.well("rollback", SECOND, "--json").json["data"][0]

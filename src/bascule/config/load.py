@@ -211,6 +211,7 @@ class _Assembly:
             hidden_variables=self._hidden_variables(),
             late=self._value("late"),
             lock_wait=self._value("lock_wait"),
+            on_failure=self._value("run.on_failure"),
             limits=self._group("limits."),
             fingerprint_ignore=self._value("fingerprint.ignore", ()),
             backup_dir=self._value("backup_dir", self.base / "database-backups"),

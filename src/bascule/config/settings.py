@@ -53,6 +53,7 @@ class Settings:
     """Those of them whose values are never shown."""
     late: Literal["apply", "refuse"]
     lock_wait: float
+    on_failure: Literal["careful", "down", "restore", "stop"]
     limits: Mapping[str, float | None]
     """The fields of `bascule.ports.database.Limits`."""
     fingerprint_ignore: tuple[str, ...]

@@ -116,6 +116,15 @@ ENTRIES: tuple[Entry, ...] = (
         default=300.0,
         variable="MIGRATION_LOCK_WAIT",
     ),
+    _entry(
+        "run.on_failure",
+        "choice",
+        "what is done by itself when a run fails or breaks the data: careful acts where nothing is lost, down runs the "
+        "way back too, restore prefers the backup, stop leaves it to a person",
+        default="careful",
+        variable="MIGRATION_ON_FAILURE",
+        allowed=("careful", "down", "restore", "stop"),
+    ),
     _entry("limits.lock_timeout", "seconds", "one try at a lock inside a transaction", default=0.05, minimum=0.001),
     _entry(
         "limits.lock_retry",
@@ -209,7 +218,7 @@ ENTRIES: tuple[Entry, ...] = (
     _entry(
         "validation.strict",
         "flag",
-        "a warning makes `validate` end with 3 too",
+        "a warning makes `validate` end with 3 too, and refuses an `up` that touches the table",
         default=False,
         variable="MIGRATION_VALIDATION_STRICT_MODE",
     ),

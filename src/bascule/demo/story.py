@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,19 +131,25 @@ def _run(stage: _Stage) -> None:
 
 
 def _fail_and_recover(stage: _Stage) -> None:
-    stage.title("Fail, on purpose: three steps without a surrounding transaction, the second with a mistake")
     path = stage.write("20260101090300_best_customer", HALF_WRONG)
+    stage.title("Fail, on purpose: three steps, the second with a mistake; the first is taken back by itself")
+    _fail(stage, path, take_back=True)
+    stage.title("Fail again, and leave what is done")
+    _fail(stage, path, take_back=False)
+    stage.title("Recover: the file is corrected; what was done stays done, the rest follows")
+    path.write_text(HALF_WRONG.replace("totalz", "totals").replace("; with a typing mistake", ""), encoding="utf-8")
+    for run in stage.bascule.migrations.recover().runs:
+        stage.told(run, "recovered")
+
+
+def _fail(stage: _Stage, path: Path, *, take_back: bool) -> None:
     try:
-        stage.bascule.migrations.execute_pending()
+        stage.bascule.migrations.execute_migration(path.stem, rollback_on_failure=take_back)
     except MigrationFailed as failure:
         stage.quote(failure.message)
         stage.out(f"  {path.stem:<52}  failed")
     else:
         raise NotAsTold("the mistake went through")
-    stage.title("Recover: the file is corrected; what was done stays done, the rest follows")
-    path.write_text(HALF_WRONG.replace("totalz", "totals").replace("; with a typing mistake", ""), encoding="utf-8")
-    for run in stage.bascule.migrations.recover().runs:
-        stage.told(run, "recovered")
 
 
 def _kill(stage: _Stage) -> None:
@@ -162,9 +169,17 @@ def _kill(stage: _Stage) -> None:
     child.send_signal(signal.SIGKILL)
     child.wait()
     pending = stage.bascule.migrations.status().pending
-    stage.out(f"  process {child.pid} killed; pending: {', '.join(pending)}; of its rows in the database: none")
+    if _has_numbers(stage.database):
+        raise NotAsTold("the process was killed, and its table is there")
+    stage.out(f"  process {child.pid} killed; pending: {', '.join(pending)}; of its table in the database: nothing")
     for run in stage.bascule.migrations.execute_pending().runs:
         stage.told(run, run.status)
+
+
+def _has_numbers(database: Path) -> bool:
+    """Whether the long migration left anything."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchone() is not None
 
 
 def _plain_environment() -> dict[str, str]:

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from bascule.domain.history import Fact, LedgerEntry
 from bascule.domain.plan import PlannedMigration
-from bascule.domain.run import Run
+from bascule.domain.run import Run, RunStatus
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease, Meanwhile
 from bascule.services.apply_one import apply_one
@@ -18,10 +19,13 @@ from bascule.services.checking import Checks, checks
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment
-from bascule.services.hooks import run_hooks
+from bascule.services.estimated import estimated
+from bascule.services.foresee import foresee
+from bascule.services.hooks import hooks_around, run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
-from bascule.services.preimages import foreseen, throw_away_old
+from bascule.services.preimages import throw_away_old
+from bascule.services.recovery import Recovery
 from bascule.services.report import Report
 from bascule.services.requests import UpRequest
 from bascule.services.runs import RunNames
@@ -40,7 +44,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
         context.say(words)
     planned = choice.planned(context)
     if request.dry_run:
-        return Report(success=True, message=_would(planned), planned=planned, warnings=_warnings(choice, planned))
+        words = _would(context, planned)
+        return Report(success=True, message=words, planned=planned, warnings=_warnings(choice, planned))
     if not planned and not situation.marks:
         named = request.names or request.to
         words = "what you named is applied already." if named else "everything is applied."
@@ -48,16 +53,24 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     for words in _of_the_plan(planned):
         context.say(f"Warning: {words}")
     guard_environment(context)
-    spared = foreseen(context, _fresh(planned, situation), wanted=request.backup)
-    losses = accept_losses(
-        context, _fresh(planned, situation), accepted=request.accept_data_loss, yes=request.yes, spared=spared
-    )
+    fresh = _fresh(planned, situation)
+    seen = foresee(context, fresh, wanted=request.backup)
+    for words in seen.notices:
+        context.say(f"Warning: {words}")
+    losses = accept_losses(context, fresh, accepted=request.accept_data_loss, yes=request.yes, losses=seen.losses)
     context.target.prepare()
     run = planned[0].name if len(planned) == 1 else f"{len(planned)} migrations"
     with leased(context, run, needless=lambda: _nothing_left(context, situation, planned)) as lease:
         if lease is None:
             return Report(success=True, message="Nothing left to do: another process has just applied it.")
-        runs = finish(context, lease)
+        recovery = Recovery(
+            context=context,
+            lease=lease,
+            wanted=request.rollback_on_failure,
+            accepted=request.accept_data_loss,
+            make_backup=request.backup,
+        )
+        runs = finish(context, lease, recovery=recovery)
         with owning_up_to(runs):
             now = look(context, situation.refs)
             if _changed(situation, now):
@@ -67,13 +80,15 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             for words in checked.warnings():
                 context.say(f"Warning: {words}")
             backups = saved(context, planned, wanted=request.backup)
-            _with_hooks(context, lease, planned, runs, partial(_around, checked, backups), keep=request.backup)
+            recovery = dataclasses.replace(recovery, backups=backups)
+            around = partial(_around, checked, backups, estimated(context, planned))
+            _with_hooks(context, lease, planned, runs, around, recovery, keep=request.backup)
             throw_away_old(context)
     return Report(
         success=True,
         message=_did(runs),
         runs=tuple(runs),
-        warnings=(*_warnings(choice, planned), *checked.warnings()),
+        warnings=(*_warnings(choice, planned), *seen.notices, *checked.warnings()),
         details={"losses": list(losses)} if losses else {},
     )
 
@@ -135,21 +150,29 @@ def _with_hooks(
     planned: Sequence[PlannedMigration],
     runs: list[Run],
     around: Around,
+    recovery: Recovery,
     *,
     keep: bool,
 ) -> None:
     if not planned:
         return
     run_hooks(context, lease, "before_up")
-    _run_all(context, lease, planned, runs, around, keep=keep)
+    _run_all(context, lease, planned, runs, around, recovery, keep=keep)
     run_hooks(context, lease, "after_up")
 
 
-def _around(checked: Checks, backups: Mapping[str, str], planned: PlannedMigration, run: Callable[[], Run]) -> Run:
-    """Run one, with what was looked at and what was kept before it in its report."""
+def _around(
+    checked: Checks,
+    backups: Mapping[str, str],
+    estimates: Mapping[str, int],
+    planned: PlannedMigration,
+    run: Callable[[], Run],
+) -> Run:
+    """Run one, with what was looked at, kept and expected before it in its report."""
     done = checked.around(planned, run)
-    path = backups.get(planned.name)
-    return done if path is None else dataclasses.replace(done, backup_path=path)
+    return dataclasses.replace(
+        done, backup_path=backups.get(planned.name, done.backup_path), estimated_ms=estimates.get(planned.name, 0)
+    )
 
 
 def _run_all(
@@ -158,6 +181,7 @@ def _run_all(
     planned: Sequence[PlannedMigration],
     runs: list[Run],
     around: Around,
+    recovery: Recovery,
     *,
     keep: bool,
 ) -> None:
@@ -182,10 +206,18 @@ def _run_all(
     for work, following in zip(works, (*works[1:], None), strict=True):
         work.meanwhile = Meanwhile(think=following.ready) if following is not None else None
         try:
-            runs.append(around(work.planned, partial(apply_one, work)))
+            run = around(work.planned, partial(apply_one, work))
         except BasculeError as error:
-            _tell_of_all(error, runs, work, context)
-            raise
+            told = recovery.failed(work, error)
+            _tell_of_all(told, runs, _failed_run(told, work, context), relies_on=work.relies_on)
+            if told is error:
+                raise
+            raise told from error
+        broken = recovery.broke(work, run)
+        if broken is not None:
+            _tell_of_all(broken, runs, _broken_run(broken, run, context), relies_on=None)
+            raise broken
+        runs.append(run)
 
 
 def _is_whole(planned: PlannedMigration) -> bool:
@@ -193,21 +225,38 @@ def _is_whole(planned: PlannedMigration) -> bool:
     return planned.transactional and all(step.kind != "python" for step in planned.steps)
 
 
-def _tell_of_all(error: BasculeError, runs: Sequence[Run], work: CarryOut, context: Context) -> None:
-    """A failure in the middle of a batch has to tell of the whole batch."""
-    failed = Run(
+def _failed_run(error: BasculeError, work: CarryOut, context: Context) -> Run:
+    return Run(
         id=work.run_id,
         name=work.planned.name,
         timestamp=context.clock.now(),
-        execution_ms=0,
+        execution_ms=work.elapsed_ms(),
         status="failed",
         dependencies=work.planned.migration.depends or (),
         error=error.message,
+        extra=_recovery_of(error),
     )
+
+
+def _broken_run(error: BasculeError, run: Run, context: Context) -> Run:
+    """It ran well, and the data is broken: applied all the same, unless that was undone."""
+    applied = any(entry.name == run.name for entry in context.target.ledger())
+    status: RunStatus = "completed" if applied else "rolled_back"
+    return dataclasses.replace(run, status=status, error=error.message, extra=run.extra | _recovery_of(error))
+
+
+def _recovery_of(error: BasculeError) -> dict[str, Any]:
+    """What was decided after the failure, and done."""
+    found = error.details.get("recovery")
+    return {} if found is None else {"recovery": found}
+
+
+def _tell_of_all(error: BasculeError, runs: Sequence[Run], failed: Run, *, relies_on: str | None) -> None:
+    """A failure in the middle of a batch has to tell of the whole batch. `relies_on`: see `CarryOut`."""
     error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
     if runs:
         words = "was applied and stays applied" if len(runs) == 1 else "were applied and stay applied"
-        if error.state == "unknown" and work.relies_on is not None:
+        if error.state == "unknown" and relies_on is not None:
             words = "had been committed; if the server crashed, it may have lost the last of them, each whole"
         error.message += f"\n{_count(len(runs))} before it {words}."
         if error.state == "unchanged":
@@ -218,8 +267,8 @@ def _count(number: int) -> str:
     return f"{number} migration" + ("" if number == 1 else "s")
 
 
-def _would(planned: Sequence[PlannedMigration]) -> str:
-    return f"Would run {_count(len(planned))}." if planned else "Nothing to do."
+def _would(context: Context, planned: Sequence[PlannedMigration]) -> str:
+    return f"Would run {_count(len(planned))}{hooks_around(context, 'up')}." if planned else "Nothing to do."
 
 
 def _did(runs: Sequence[Run]) -> str:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bascule.domain.history import LedgerEntry
 from bascule.domain.migration import Migration
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
+from bascule.domain.schema import Snapshot
 from bascule.domain.statement import ObjectName, Touch
 from bascule.errors import BasculeError, Refused
 from bascule.planning.names import find
 from bascule.planning.select import select_rollback
 from bascule.planning.steps import touch_of
-from bascule.ports.database import Lease
+from bascule.ports.database import Lease, WorkFailed
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment, protected
-from bascule.services.hooks import run_hooks
+from bascule.services.hooks import hooks_around, run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
+from bascule.services.owed_look import owed_look
 from bascule.services.planned import plan_one
+from bascule.services.recovery import Recovery
 from bascule.services.report import Report
 from bascule.services.requests import RollbackRequest
 from bascule.services.runs import RunNames
@@ -40,7 +43,7 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     begun = _begun(situation, half_done)
     entries = _select(context, situation, request, begun) if not half_done else ()
     if not entries and not half_done and not begun:
-        return Report(success=True, message="Nothing to roll back.")
+        return _looked_at(context, request)
     plans = _plan(context, entries, half_done)
     if request.backup is not None:
         _require_whole(half_done, begun)
@@ -48,7 +51,8 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
 
         return rollback_by_backup(context, request, situation, entries, plans)
     if request.dry_run:
-        return Report(success=True, message=f"Would roll back {', '.join((*begun, *_names(plans)))}.", planned=plans)
+        words = f"Would roll back {', '.join((*begun, *_names(plans)))}{hooks_around(context, 'rollback')}."
+        return Report(success=True, message=words, planned=plans)
     guard_environment(context)
     if len(plans) > 1:
         context.say(f"Rolling back, in this order: {', '.join(_names(plans))}.")
@@ -67,7 +71,8 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
             if plans:
                 backups = saved(context, _fresh(plans, now), wanted=request.make_backup)
                 run_hooks(context, lease, "before_rollback")
-                _undo_all(context, lease, plans, now, runs, backups)
+                recovery = Recovery(context=context, lease=lease, accepted=request.accept_data_loss, backups=backups)
+                _undo_all(context, lease, plans, now, runs, recovery)
                 run_hooks(context, lease, "after_rollback")
     return Report(
         success=True,
@@ -76,6 +81,16 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
         warnings=accepted,
         details={"losses": list(losses)} if losses else {},
     )
+
+
+def _looked_at(context: Context, request: RollbackRequest) -> Report:
+    """Nothing is left to be undone; but a run that was killed may not have looked at what it reached."""
+    runs: list[Run] = []
+    if not request.dry_run and request.backup is None and owed_look(context) is not None:
+        with leased(context, "look at a rollback") as lease:
+            assert lease is not None, "without `needless` the lease is had or an error raised"
+            runs = finish(context, lease)
+    return Report(success=True, message=_did(runs) if runs else "Nothing to roll back.", runs=tuple(runs))
 
 
 def _require_whole(half_done: Sequence[str], begun: Sequence[str]) -> None:
@@ -148,7 +163,7 @@ def _select(
         steps = (steps or 1) - len(begun)
         if steps < 1:
             return ()
-    if request.name is not None and find(request.name, situation.refs).name in begun:
+    if begun and request.name is not None and find(request.name, situation.refs).name in begun:
         # What depends on it went before it.
         return ()
     by_name = request.name is not None
@@ -245,32 +260,72 @@ def _undo_all(
     plans: Sequence[PlannedMigration],
     situation: Situation,
     runs: list[Run],
-    backups: Mapping[str, str],
+    recovery: Recovery,
 ) -> None:
     """One after the other; each that ended well is added to `runs`."""
+    backups = recovery.backups
     names = RunNames(context.clock)
     gone = {each.name for each in plans}
     for each in plans:
+        look = _look_before(context, each) if each.name in backups else None
+        run_id = names.mint(each.name)
         try:
             why_not = _others(context, each, situation, gone)
             begun = (each.name, "down") in situation.marks
-            run = undo_one(context, lease, each, names.mint(each.name), resuming=begun, why_not=why_not)
-            runs.append(dataclasses.replace(run, backup_path=backups.get(each.name)))
+            run = undo_one(context, lease, each, run_id, resuming=begun, why_not=why_not)
+            run = dataclasses.replace(run, backup_path=backups.get(each.name))
         except BasculeError as error:
-            failed = Run(
-                id=each.name,
-                name=each.name,
-                timestamp=context.clock.now(),
-                execution_ms=0,
-                status="failed",
-                direction="down",
-                error=error.message,
-            )
-            error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
-            if runs:
-                error.message += f"\nDone before it, and stays so: {', '.join(run.name for run in runs)}."
-                error.state = "changed" if error.state == "unchanged" else error.state
-            raise
+            # The backup is of before all of them: once one is undone, it leads back too far.
+            alone = look is not None and not any(run.direction == "down" for run in runs)
+            known = recovery if alone else dataclasses.replace(recovery, backups={})
+            told = known.rollback_failed(each, run_id, error, look)
+            _tell_of_all(told, each, runs, context)
+            if told is error:
+                raise
+            raise told from error
+        runs.append(_looked_after(recovery, each, run, situation, runs))
+
+
+def _looked_after(
+    recovery: Recovery, planned: PlannedMigration, run: Run, situation: Situation, runs: Sequence[Run]
+) -> Run:
+    """The run, after what can be done where its result is not what was before. Raises `NeedsPerson`."""
+    entry = situation.ledger.get(planned.name)
+    if run.verdict != "lossy" or entry is None:
+        return run
+    run, error = recovery.rollback_wrong(planned, run, entry.applied_at)
+    if error is None:
+        return run
+    error.details.setdefault("data", [each.as_dict() for each in (*runs, run)])
+    raise error
+
+
+def _look_before(context: Context, planned: PlannedMigration) -> Snapshot | None:
+    """The schema before a rollback that can stop half way; None where it happens as a whole."""
+    if planned.transactional:
+        return None
+    try:
+        return context.target.snapshot(planned.touch)
+    except (BasculeError, WorkFailed):
+        return None
+
+
+def _tell_of_all(error: BasculeError, planned: PlannedMigration, runs: Sequence[Run], context: Context) -> None:
+    recovery = error.details.get("recovery")
+    failed = Run(
+        id=planned.name,
+        name=planned.name,
+        timestamp=context.clock.now(),
+        execution_ms=0,
+        status="failed",
+        direction="down",
+        error=error.message,
+        extra={} if recovery is None else {"recovery": recovery},
+    )
+    error.details.setdefault("data", [run.as_dict() for run in (*runs, failed)])
+    if runs:
+        error.message += f"\nDone before it, and stays so: {', '.join(run.name for run in runs)}."
+        error.state = "changed" if error.state == "unchanged" else error.state
 
 
 def _others(context: Context, planned: PlannedMigration, situation: Situation, gone: set[str]) -> str | None:

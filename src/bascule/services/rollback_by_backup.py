@@ -122,7 +122,7 @@ def _undone(
         raise
     looks = {each.name: context.target.before(each.name) for each in plans}
     for each in plans:
-        _off_the_ledger(context, lease, each.name, ids[each.name], manifest)
+        off_the_ledger(context, lease, each.name, ids[each.name], manifest)
         # The way back was the backup, whatever the down script says.
         reading = dataclasses.replace(each.migration, down=each.migration.up)
         reached, differences = judged(
@@ -154,7 +154,8 @@ def _undone(
     return runs
 
 
-def _off_the_ledger(context: Context, lease: Lease, name: str, run_id: str, manifest: Manifest) -> None:
+def off_the_ledger(context: Context, lease: Lease, name: str, run_id: str, manifest: Manifest) -> None:
+    """A migration is not applied any more, nor half done: the backup's tables are back."""
     fact = Fact(
         kind="rolled_back", run_id=run_id, migration=name, direction="down", data={"notes": [f"backup {manifest.id}"]}
     )

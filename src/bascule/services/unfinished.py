@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
-from bascule.errors import NeedsPerson
+from bascule.errors import BasculeError, NeedsPerson
 from bascule.ports.database import Lease
 from bascule.services.apply_one import apply_one
 from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
+from bascule.services.owed_look import finish_look
 from bascule.services.planned import plan_one
 from bascule.services.so_far import owning_up_to
 from bascule.services.undo import undo_one
 
+if TYPE_CHECKING:
+    from bascule.services.recovery import Recovery
 
-def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset()) -> list[Run]:
-    """Carry every half-done script to its end, downs before ups. Scripts named in `leave` stay as they are.
+
+def finish(
+    context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(), recovery: Recovery | None = None
+) -> list[Run]:
+    """Carry every half-done script to its end, downs before ups. Scripts named in `leave` stay as they are. `recovery`
+    acts where an up fails again. A rollback that is done, and that nobody has looked at yet, is looked at.
 
     Raises as `CarryOut.perform`; `NeedsPerson` where the file of a half-done script is gone.
     """
@@ -34,7 +43,15 @@ def finish(context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(
                 runs.append(undo_one(context, lease, planned, run_id, resuming=True))
             else:
                 work = CarryOut(context=context, lease=lease, planned=planned, run_id=run_id, resuming=True)
-                runs.append(apply_one(work))
+                try:
+                    runs.append(apply_one(work))
+                except BasculeError as error:
+                    told = recovery.failed(work, error) if recovery is not None else error
+                    if told is error:
+                        raise
+                    raise told from error
+        if not runs and (looked := finish_look(context, lease)) is not None:
+            runs.append(looked)
     return runs
 
 

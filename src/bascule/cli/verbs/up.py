@@ -45,9 +45,6 @@ def command(
     if plan is not None and (names or to is not None or steps is not None):
         raise UsageError("--plan runs what the file names, so neither names nor --to nor --steps go with it.")
     given = {
-        "--no-rollback-on-failure": (
-            "finished steps of a failed migration are not undone" if no_rollback_on_failure else ""
-        ),
         "--yes-production": ("nothing asks for a reason on production" if yes_production is not None else ""),
     }
     changes_nothing(call, {option: capability for option, capability in given.items() if capability})

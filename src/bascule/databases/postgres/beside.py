@@ -1,0 +1,94 @@
+"""Rows of a backup in tables of Bascule's own schema, beside those of today."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bascule.databases.postgres.dump_catalog import Table
+from bascule.databases.postgres.load import Source, copy_in, local_settings, table_of
+from bascule.databases.postgres.message import identifier
+from bascule.databases.postgres.row_proof import grouped
+from bascule.databases.postgres.tool_access import Access
+from bascule.errors import MigrationFailed
+from bascule.ports.dump import Beside, Watch
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+_LONGEST = 48
+"""Characters of a table's name that are taken over; with what is added it stays within PostgreSQL's 63 bytes as long as
+they are ASCII, and longer ones are cut by the server, as always."""
+_COLUMNS = """SELECT pg_catalog.quote_ident(a.attname)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"""
+
+
+def restore_beside(
+    access: Access, source: Source, *, schema: str, tables: Sequence[str] | None, watch: Watch | None = None
+) -> list[Beside]:
+    """In one transaction. `schema`: Bascule's own. Raises what the port says."""
+    import psycopg
+
+    wanted = source.names(tables)
+    streams = [stream for stream in source.streams if stream.table in wanted]
+    source.verify(streams, watch)
+    found = []
+    with access.connect() as connection:
+        try:
+            connection.execute(f"BEGIN; {local_settings()}")
+            for parts in grouped(streams).values():
+                table = table_of(parts[0])
+                place = _made(connection, table, schema)
+                rows = sum(copy_in(connection, source, part, into=place, freeze=True) for part in parts)
+                found.append(_beside(connection, table, place, rows))
+            connection.execute("COMMIT")
+        except psycopg.Error as exc:
+            raise MigrationFailed(
+                f"The old rows could not be restored beside the tables: {' '.join(str(exc).split())}.",
+                code="restore_failed",
+                hint="Nothing was changed by that. Restore the backup to another database with --to.",
+            ) from exc
+        finally:
+            if not connection.closed and connection.pgconn.transaction_status:
+                connection.execute("ROLLBACK")
+    return found
+
+
+def _made(connection: Connection, table: Table, schema: str) -> str:
+    """A new table for these columns, under a name that nothing has; no defaults, no constraints."""
+    plain = table.name.rpartition(".")[2].strip('"').replace('""', '"')[:_LONGEST]
+    number = 1
+    while True:
+        place = f"{identifier(schema)}.{identifier(f'beside_{plain}' + (f'_{number}' if number > 1 else ''))}"
+        row = connection.execute("SELECT pg_catalog.to_regclass(%s) IS NULL", (place,)).fetchone()
+        if row and row[0]:
+            break
+        number += 1
+    columns = ", ".join(
+        f"{column.quoted} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
+        for column in table.columns
+    )
+    connection.execute(f"CREATE TABLE {place} ({columns})")
+    # Default privileges may let others in.
+    connection.execute(f"REVOKE ALL ON {place} FROM PUBLIC")
+    return place
+
+
+def _beside(connection: Connection, table: Table, place: str, rows: int) -> Beside:
+    today = {row[0] for row in connection.execute(_COLUMNS, (table.name,))}
+    quoted = {column.name: column.quoted for column in table.columns}
+    key = tuple(quoted[name] for name in table.key if name in quoted)
+    if not set(key) <= today:
+        key = ()
+    return Beside(
+        table=table.name,
+        place=place,
+        rows=rows,
+        there=bool(today),
+        key=key,
+        columns=tuple(each for each in quoted.values() if each in today and each not in key),
+        gone=tuple(each for each in quoted.values() if each not in today),
+    )
