@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bascule.domain.way_back import MigrationWayBack
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPlan:
@@ -16,7 +18,7 @@ class RollbackPlan:
     migrations_to_revert: tuple[str, ...]
     """In the order in which they are undone."""
     backup_required: bool
-    """Something would be lost that no way back brings again."""
+    """Something would be lost that the scripts and what is kept do not bring again: only a backup has it."""
     data_loss_warning: str | None
     estimated_time: int
     """Milliseconds."""
@@ -83,6 +85,8 @@ class MigrationForecast:
     reasons: tuple[str, ...]
     estimate: Mapping[str, Any]
     """ms, low, high (milliseconds), basis (``history`` or ``prior``), runs."""
+    back: MigrationWayBack
+    """How it would be undone, and what that would lose and leave different."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ PRIOR = (
     "a statement 3 ms; a change of rows 25 MB/s, an index 60 MB/s and a rewrite 50 MB/s of what the table holds today"
 )
 _SPEED: dict[Class, float] = {"alter": 50e6, "insert": 25e6, "rows": 25e6, "index": 60e6, "rewrite": 50e6}
-_ALL_ROWS: tuple[Class, ...] = ("rows", "index", "rewrite")
+ALL_ROWS: tuple[Class, ...] = ("rows", "index", "rewrite")
+"""Those whose time depends on the rows that are there."""
 _STATEMENT = 3.0
 
 _INSERTS = ("INSERT", "COPY")
@@ -105,7 +106,7 @@ def _prior(work: Sequence[Work]) -> Estimate:
     for each in work:
         whole = each.bytes / _SPEED[each.kind] * 1000 if each.kind in _SPEED else 0.0
         low += 1
-        middle += _STATEMENT + (whole if each.kind in _ALL_ROWS else 0)
+        middle += _STATEMENT + (whole if each.kind in ALL_ROWS else 0)
         high += 10 * _STATEMENT + 3 * whole
     return Estimate(ms=round(middle), low=round(low), high=round(high), basis="prior")
 

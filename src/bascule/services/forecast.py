@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bascule.domain.forecast import BackupPlan, Forecast, MigrationForecast, RollbackPlan, ValidationPlan
 from bascule.domain.migration import Script
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.statement import Insight, ObjectName, Statement
+from bascule.domain.way_back import MigrationWayBack
 from bascule.errors import BasculeError
 from bascule.planning.estimate import PRIOR, Estimate, Past, Work, class_of, estimate, total
 from bascule.planning.impact import Held, Impact, highest, weighed
@@ -16,7 +17,7 @@ from bascule.planning.sizes import Size, counted, counts_sql, read_sizes, tables
 from bascule.planning.steps import read_script
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
-from bascule.services.loss import losses_of
+from bascule.services.foresee import ways_back_of
 from bascule.services.situation import Situation
 from bascule.sql.postgres.tree import shown
 
@@ -67,22 +68,31 @@ def forecast(context: Context, planned: Sequence[PlannedMigration], situation: S
     ups = {each.name: _pairs(each) for each in planned}
     sizes.learn(_wanted(context, [*ups.values(), *downs.values(), *(pairs for pairs, _ in past)]))
     history = [Past(work=_work(context, pairs, sizes), ms=ms) for pairs, ms in past]
-    told = {name: _of_one(context, pairs, sizes, history) for name, pairs in ups.items()}
+    backs = ways_back_of(context, planned)
+    told = {name: _of_one(context, pairs, sizes, history, backs[name]) for name, pairs in ups.items()}
     back = total([estimate(_work(context, pairs, sizes)) for pairs in downs.values()])
     return Forecast(
         migrations={name: each for name, (each, _, _) in told.items()},
         impact=highest(level for _, level, _ in told.values()),
         total=total([each for _, _, each in told.values()]).as_dict(),
         prior=PRIOR,
-        rollback=_rollback(planned, situation, back.ms),
+        rollback=_rollback(planned, situation, back.ms, backs),
         validation=_validation(context, planned),
         backup=_backup(context, planned),
         unseen=tuple(dict.fromkeys(sizes.unseen)),
     )
 
 
+def rough(context: Context, planned: Sequence[PlannedMigration], heavy: Collection[Insight]) -> Iterator[int]:
+    """Milliseconds of each by the prior alone, asking only what the tables of these statements hold."""
+    ups = [_pairs(each) for each in planned]
+    sizes = _Sizes(context=context)
+    sizes.learn(_wanted(context, [[pair for pair in pairs if pair[1] in heavy or pair[1].session] for pairs in ups]))
+    return (estimate(_work(context, pairs, sizes)).ms for pairs in ups)
+
+
 def _of_one(
-    context: Context, pairs: Sequence[Pair], sizes: _Sizes, history: Sequence[Past]
+    context: Context, pairs: Sequence[Pair], sizes: _Sizes, history: Sequence[Past], back: MigrationWayBack
 ) -> tuple[MigrationForecast, Impact, Estimate]:
     levels: list[Impact] = []
     reasons = []
@@ -97,7 +107,7 @@ def _of_one(
             reasons.append(words)
     time = estimate(_work(context, pairs, sizes), history)
     level = highest(levels)
-    return MigrationForecast(impact=level, reasons=tuple(reasons), estimate=time.as_dict()), level, time
+    return MigrationForecast(impact=level, reasons=tuple(reasons), estimate=time.as_dict(), back=back), level, time
 
 
 def _work(context: Context, pairs: Sequence[Pair], sizes: _Sizes) -> tuple[Work, ...]:
@@ -179,16 +189,18 @@ def _past(context: Context, situation: Situation) -> Iterator[tuple[list[Pair], 
         yield list(zip(*read, strict=True)), entry.execution_ms
 
 
-def _rollback(planned: Sequence[PlannedMigration], situation: Situation, ms: int) -> RollbackPlan:
+def _rollback(
+    planned: Sequence[PlannedMigration], situation: Situation, ms: int, backs: Mapping[str, MigrationWayBack]
+) -> RollbackPlan:
     undone = [each for each in planned if not each.migration.ref.repeatable]
     names = {each.name for each in undone}
     needed = [name for each in undone for name in each.migration.depends or () if name not in names]
     applied = [entry.name for entry in situation.applied if not entry.repeatable]
-    losses = [words for each in undone for words in losses_of(each)]
+    losses = [words for each in undone for words in backs[each.name].losses]
     return RollbackPlan(
         target_migration=applied[-1] if applied else None,
         migrations_to_revert=tuple(each.name for each in reversed(undone)),
-        backup_required=any(each.destroys for each in undone),
+        backup_required=any(way.way in ("backup", "none") for each in undone for way in backs[each.name].ways),
         data_loss_warning="; ".join(losses) or None,
         estimated_time=ms,
         dependencies=tuple(dict.fromkeys(needed)),
@@ -216,6 +228,8 @@ def _validation(context: Context, planned: Sequence[PlannedMigration]) -> Valida
 def _before(context: Context, planned: Sequence[PlannedMigration]) -> Iterator[str]:
     from bascule.validation.needs.reading import list_needs
 
+    if context.policy.strict:
+        yield "strict mode: the data rules about all tables that are touched; a warning refuses"
     needs = list_needs(planned, context.target.dialect)
     yield from dict.fromkeys(f"{need.path}:{need.line}: {need.words}" for need in needs if need.words)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from bascule.domain.plan import PlannedMigration
 from bascule.errors import Refused
@@ -16,15 +16,15 @@ def accept_losses(
     *,
     accepted: bool,
     yes: bool,
-    spared: Collection[str] = (),
+    losses: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """Name what cannot be undone; ask on a terminal; refuse in production unless it was accepted. Answers the words.
-    `spared`: losses, as `losses_of` words them, of which everything will be kept.
+    `losses`: what they are, where that has been looked at more closely than `losses_of` does.
 
     Raises:
         Refused: code ``data_loss``.
     """
-    losses = tuple(words for each in planned for words in losses_of(each) if words not in spared)
+    losses = tuple(words for each in planned for words in losses_of(each)) if losses is None else tuple(losses)
     if not losses:
         return ()
     if accepted:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bascule.domain.forecast import Forecast, RollbackPlan, ValidationPlan
 from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.way_back import MigrationWayBack
 from bascule.planning.impact import impact
 from bascule.services.choice import choose
 from bascule.services.context import Context
@@ -44,6 +46,13 @@ class PlanReport:
         return self._forecast.validation
 
     @property
+    def ways_back(self) -> Mapping[str, MigrationWayBack]:
+        """By migration: how each of its statements would be undone, what that would lose, and what the down script
+        leaves different.
+        """
+        return {name: each.back for name, each in self._forecast.migrations.items()}
+
+    @property
     def _forecast(self) -> Forecast:
         if self.forecast is None:
             raise ValueError("this plan was made without a look at what the target holds")
@@ -77,6 +86,7 @@ def _foretold(forecast: Forecast | None, name: str) -> dict[str, Any]:
         "impactReasons": list(one.reasons),
         "estimatedDuration": one.estimate["ms"],
         "estimate": dict(one.estimate),
+        **one.back.as_dict(),
     }
 
 
@@ -128,7 +138,7 @@ def describe(planned: PlannedMigration) -> dict[str, Any]:
 
 
 def way_back(planned: PlannedMigration) -> str:
-    """How it would be undone: ``down`` (the author's script) or ``none``."""
+    """How it would be undone, as far as its file tells: ``down`` (the author's script) or ``none``."""
     down = planned.migration.down
     return "none" if planned.migration.irreversible or down is None or down.empty else "down"
 
