@@ -90,6 +90,10 @@ def test_sound_data_is_valid_and_every_rule_answers(project: Project) -> None:
     assert answer.json["summary"]["total"] == 17
     assert answer.json["criticalIssues"] == []
     assert results(answer.json)["data_retention"]["message"] == "nothing declared"
+    keys = results(answer.json)["fk_integrity"]
+    assert keys["details"] == {"tests": 1, "rowsRead": 1, "plan": ["orders: (customer_id) joined with customers"]}
+    assert set(answer.json["plan"]) >= set(keys["details"]["plan"])
+    assert isinstance(keys["executionTime"], int)
 
 
 def test_a_rule_of_severity_error_refuses_with_the_rows_named(project: Project) -> None:
@@ -342,7 +346,8 @@ def test_a_run_tells_what_it_broke_from_what_was_broken(project: Project) -> Non
 def test_rows_that_lose_what_they_refer_to_are_new_faults(project: Project) -> None:
     fill(project, "insert into orders values (2, 99, 5), (3, 2, 5)")
     project.write(BREAK, "delete from customers where id = 2;", "select 1;")
-    (run,) = project.well("up", "--json", "--accept-data-loss").json["data"]
+    (run,) = project.well("up", "--json", "--accept-data-loss", "--no-rollback-on-failure").json["data"]
+    assert run["validationResult"]["newErrors"] == run["validationResult"]["newIssues"]
     assert run["validationResult"]["newIssues"] == [
         "Foreign Key Integrity: orders (customer_id) refers to no row of customers: 2 rows instead of 1"
     ]
@@ -384,3 +389,80 @@ def test_on_postgresql_a_run_tells_what_it_broke(tmp_path: Path, bascule_postgre
     ]
     assert nan["validationResult"]["brokenBefore"] == gone["validationResult"]["newIssues"]
     assert nan["validationResult"]["newIssues"] == ["Data Type Validation: app.orders.total is NaN or infinite: 1 row"]
+
+
+def test_in_strict_mode_faults_of_touched_tables_refuse_the_run(project: Project) -> None:
+    fill(project, "insert into orders values (2, 1, 'many')", "create table other (id integer primary key)")
+    project.write("20240102000000_other", "alter table other add column n int;", "alter table other drop column n;")
+    strict = {"MIGRATION_VALIDATION_STRICT_MODE": "true"}
+    # What is wrong elsewhere is nobody's business here.
+    project.well("up", **strict)
+    project.write(BREAK, "create index orders_total on orders (total);", "drop index orders_total;")
+    answer = project.run("up", **strict)
+    assert answer.code == 3
+    assert "data_type_validation (warning): orders.total is not a number: 1 row" in answer.err
+    assert "orders: id 2, total many" in answer.err
+    assert "The database is unchanged." in answer.err
+    told = project.run("up", "--json", **strict).json["error"]
+    assert told["code"] == "data_not_valid"
+    assert told["report"]["warnings"] == []
+    assert told["report"]["errors"] == ["Data Type Validation: orders.total is not a number: 1 row"]
+    assert BREAK not in project.names()
+    project.well("up", "--dry-run", **strict)
+    project.well("up", "--no-validate", **strict)
+
+
+def test_without_strict_mode_what_was_broken_already_refuses_no_run(project: Project) -> None:
+    fill(project, "insert into orders values (2, 99, 5)")
+    project.write(BREAK, "update orders set total = 6 where id = 2;", "select 1;")
+    assert project.run("up", "--accept-data-loss", MIGRATION_VALIDATION_STRICT_MODE="true").code == 3
+    (run,) = project.well("up", "--json", "--accept-data-loss").json["data"]
+    assert len(run["validationResult"]["brokenBefore"]) == 1
+    assert run["validationResult"]["newErrors"] == []
+    assert run["rows"]["orders"]["digests"]["changedColumns"] == ["total"]
+
+
+def test_a_later_look_tells_what_the_run_broke_from_what_was_broken(project: Project) -> None:
+    fill(project, "insert into orders values (2, 99, 5)", "create table other (id integer primary key, at date)")
+    project.write(BREAK, "update orders set total = 'x' where id = 1;", "select 1;")
+    project.write("20240104000000_more", "create table more (id integer primary key);", "drop table more;")
+    broke, _more = project.well("up", "--json", "--accept-data-loss").json["data"]
+    # Of a table that the migration does not touch: nobody knows since when.
+    fill(project, "insert into other values (1, 'soon')")
+    told = project.run("validate", "break", "--after", "--json")
+    assert told.code == 3
+    assert told.json["newIssues"] == ["Data Type Validation: orders.total is not a number: 1 row"]
+    assert told.json["newErrors"] == []
+    assert told.json["comparedWith"]["runId"] == broke["id"]
+    assert told.json["comparedWith"]["tables"] == ["orders"]
+    assert "other.at is not a date: 1 row" in results(told.json)["data_type_validation"]["message"]
+    shown = project.run("validate", "break", "--after")
+    assert f"New since the run ({broke['id']}): Data Type Validation: orders.total is not a number" in shown.out
+    fill(project, "delete from orders where id = 2", "update orders set total = 1")
+    assert "Nothing is new since the run" in project.well("validate", "break", "--after").out
+    assert "Nobody looked at the rows before the migration ran" in project.well("validate", "more", "--after").out
+    assert "newIssues" not in project.well("validate", "more", "--after", "--json").json
+
+
+def test_on_postgresql_strict_mode_looks_at_all_tables_where_code_cannot_be_followed(
+    tmp_path: Path, bascule_postgres_url: str
+) -> None:
+    project = Project(tmp_path, DATABASE_URL=bascule_postgres_url)
+    project.well("init")
+    with psycopg.connect(bascule_postgres_url, autocommit=True) as connection:
+        connection.execute("create schema app; create table app.t (id int primary key, at date)")
+        connection.execute("insert into app.t values (1, 'infinity')")
+    strict = {"MIGRATION_VALIDATION_STRICT_MODE": "true"}
+    project.write(SHOP, "create table fine (id int primary key); insert into fine values (1);", "drop table fine;")
+    project.well("up", **strict)
+    project.write(BREAK, "do $$ begin perform 1; end $$;", "select 1;")
+    answer = project.run("up", "--accept-data-loss", **strict)
+    assert answer.code == 3
+    assert "data_range_validation (warning): app.t.at is infinite" in answer.err
+
+
+def test_a_plan_says_that_strict_mode_will_look(project: Project) -> None:
+    project.write(BREAK, "create index orders_total on orders (total);", "drop index orders_total;")
+    strict = project.well("plan", "--json", MIGRATION_VALIDATION_STRICT_MODE="true")
+    assert "strict mode: the data rules about all tables" in strict.out
+    assert "strict mode" not in project.well("plan", "--json").out

@@ -41,6 +41,9 @@ class RuleResult:
     is compared with. Not in the JSON, which lists findings.
     """
 
+    cached_since: datetime | None = None
+    """It has passed then, and nothing has changed since; None: it was asked now."""
+
     @property
     def found(self) -> bool:
         """It did not pass, and was not left out."""
@@ -60,7 +63,7 @@ class RuleResult:
             "executionTime": self.execution_ms,
             "timestamp": iso(self.timestamp),
             "sampled": self.sampled,
-        }
+        } | ({} if self.cached_since is None else {"cached": True, "since": iso(self.cached_since)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,10 @@ class ValidationReport:
     """Needs that are not met, for people."""
     before: Mapping[str, RuleResult] | None = None
     """What the rules answered before the migration ran, by id. None: nobody looked then."""
+    about: tuple[RuleResult, ...] | None = None
+    """The answers to be compared with those of before, where these were about fewer tables; None: `results`."""
+    known_from: Mapping[str, Any] | None = None
+    """Which run has kept the answers of before: ``runId``, ``at``, ``tables``. None: this process has looked itself."""
 
     @property
     def errors(self) -> list[str]:
@@ -108,9 +115,25 @@ class ValidationReport:
     @property
     def new_issues(self) -> list[str]:
         """After a migration: what was found now and not before it, or in fewer rows."""
+        return [words for _, words in self._worse()]
+
+    @property
+    def new_errors(self) -> list[str]:
+        """Those of `new_issues` that would refuse and are surely new: the rule came to an answer both times, and what
+        it finds more is not what it found before under another name.
+        """
         known = self.before or {}
-        words = (_worse(known.get(result.rule_id), result) for result in self.results if result.found)
-        return [each for each in words if each]
+        return [
+            words
+            for result, words in self._worse()
+            if self.refuses(result) and _is_surely_new(known.get(result.rule_id), result)
+        ]
+
+    def _worse(self) -> list[tuple[RuleResult, str]]:
+        known = self.before or {}
+        now = self.results if self.about is None else self.about
+        found = [(result, _worse(known.get(result.rule_id), result)) for result in now if result.found]
+        return [(result, words) for result, words in found if words]
 
     @property
     def recommendations(self) -> list[str]:
@@ -154,8 +177,21 @@ class ValidationReport:
             needs = [dict(need) for need in self.needs]
             document |= {"migrationName": self.migration, "after": self.after, "needs": needs}
         if self.before is not None:
-            document["newIssues"] = self.new_issues
+            document |= {"newIssues": self.new_issues, "newErrors": self.new_errors}
+        if self.known_from is not None:
+            document["comparedWith"] = dict(self.known_from)
         return document
+
+
+def _is_surely_new(before: RuleResult | None, now: RuleResult) -> bool:
+    if before is None or "error" in (before.status, now.status) or before.details.get("notLookedAt"):
+        return False
+    if not now.counts:
+        return True
+    more = sum(max(0, least - before.counts.get(words, (0, 0))[1]) for words, (least, _) in now.counts.items())
+    # A table that was renamed takes its faults along.
+    gone = sum(most for words, (_, most) in before.counts.items() if words not in now.counts)
+    return more > gone
 
 
 def _worse(before: RuleResult | None, now: RuleResult) -> str:

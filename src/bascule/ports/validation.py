@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from bascule.domain.statement import Dialect
 from bascule.domain.validation import Category, Severity
@@ -236,6 +236,25 @@ class RowTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateTest:
+    """One number (or moment) about all rows of a table, read in the same pass as its conditions."""
+
+    table: Key
+    kind: Literal["count", "sum", "min", "max"]
+    expression: str
+    """SQL over the table's columns, as in `RowTest`: ``total``; ``CASE WHEN paid THEN total END``; ``*`` to count."""
+    offends: Callable[[Any], bool]
+    """Whether the value is wrong; None is that of a table without values. Asked once, when all is read."""
+    words: str
+    """What is wrong then: "the balance is not zero"."""
+
+    @property
+    def shown(self) -> str:
+        """For people: ``sum(total)``."""
+        return f"{self.kind}({self.expression})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceTest:
     """Rows whose reference leads nowhere."""
 
@@ -272,7 +291,7 @@ class QueryTest:
     words: str
 
 
-Test = RowTest | ReferenceTest | DuplicateTest | QueryTest
+Test = RowTest | AggregateTest | ReferenceTest | DuplicateTest | QueryTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +335,8 @@ class Outcome:
     """Of the table, where it was sampled."""
     problem: str = ""
     """Why there is no answer."""
+    value: str | None = None
+    """Of an aggregate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,6 +426,11 @@ class Query(Protocol):
 
 class DataReader(Protocol):
     """One database's rows, for rules."""
+
+    def state(self) -> tuple[str, str] | None:
+        """Which database this is and who sees it, and a text that is another one as soon as any row or table may have
+        changed; None where nobody can prove that. Asked before `catalog` and after `run`; looks at no row.
+        """
 
     def catalog(self, options: ValidationOptions) -> Catalog:
         """Structure and statistics. Raises `TargetUnreachable`, `Refused`."""

@@ -35,7 +35,7 @@ class Checks:
         if self.rules is not None:
             self.rules.before(planned)
         done = run()
-        told = self.rules.after(planned) if self.rules is not None else {}
+        told = self.rules.after(planned, done.id) if self.rules is not None else {}
         return dataclasses.replace(
             done,
             validation_result=of_migration(self.answers, planned.name) | told,
@@ -53,7 +53,9 @@ class Checks:
 
 
 def checks(context: Context, planned: Sequence[PlannedMigration], *, wanted: bool) -> Checks:
-    """Look at what the migrations will need. Raises `Refused` (code ``needs_not_met``), `Interrupted`."""
+    """Look at what the migrations will need. Raises `Refused` (codes ``needs_not_met``, and in strict mode
+    ``data_not_valid``), `Interrupted`.
+    """
     if not (wanted and context.policy.validate and planned):
         return Checks()
     from bascule.services.compare import Comparison
@@ -62,4 +64,8 @@ def checks(context: Context, planned: Sequence[PlannedMigration], *, wanted: boo
 
     rules = rules_around(context, planned)
     answers = preflight(context, planned)
+    if context.policy.strict:
+        from bascule.services.strict import refuse_faults
+
+        refuse_faults(context, planned)
     return Checks(comparison=Comparison(context=context), rules=rules, answers=answers)

@@ -12,17 +12,19 @@ from bascule.domain.event import Event
 from bascule.domain.plan import PlannedMigration
 from bascule.errors import BasculeError
 from bascule.services.context import Context
-from bascule.validation.counts import written_tables
+from bascule.services.kept_look import keep
+from bascule.validation.counts import shown_name, written_tables
 
 if TYPE_CHECKING:
     from bascule.domain.validation import ValidationReport
-    from bascule.services.validate import Validation
+    from bascule.services.validate import Validation, Wanted
 
 ONE = 10.0
 """Seconds for one statement, and for one rule of the project's."""
 FREE, SHARE = 10.0, 0.1
 """Looking begins no more when it has taken so many seconds and this share of the time of the whole run."""
-_RULES = ("data_integrity", "business_logic")
+RULES = ("data_integrity", "business_logic")
+"""Categories that are asked around a run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,13 +55,14 @@ class RulesAround:
             return
         self._before = self._look(planned)
 
-    def after(self, planned: PlannedMigration) -> dict[str, Any]:
+    def after(self, planned: PlannedMigration, run_id: str) -> dict[str, Any]:
         """The migration has run. Answers what its RUN's ``validationResult`` tells beside the needs."""
         if not self._touched:
             return {}
         report = self._look(planned) if self._before is not None else None
         if self._before is None or report is None:
             return {"notCompared": self._why}
+        keep(self.context, self._before, migration=planned.name, run_id=run_id, tables=self._touched)
         known = {result.rule_id: result for result in self._before.results}
         report = dataclasses.replace(report, before=known)
         broken = [result for result in self._before.results if result.found]
@@ -70,6 +73,7 @@ class RulesAround:
             "rules": report.summary["total"],
             "brokenBefore": [self.context.conceal(f"{each.rule_name}: {each.message}") for each in broken],
             "newIssues": new,
+            "newErrors": [self.context.conceal(words) for words in report.new_errors],
         }
 
     def warnings(self) -> Sequence[str]:
@@ -86,13 +90,19 @@ class RulesAround:
         )
         self.context.publish(event)
 
+    def _wanted(self, planned: PlannedMigration) -> Wanted:
+        from bascule.services.validate import Wanted
+
+        context = {"environment": self.context.policy.environment}
+        return Wanted(rules=RULES, touched=self._touched, migration=planned.name, context=context)
+
     def _look(self, planned: PlannedMigration) -> ValidationReport | None:
-        from bascule.services.validate import Wanted, validate
+        from bascule.services.validate import validate
 
         begun = self.context.clock.monotonic()
         try:
             with closing(self.validation.reader):
-                return validate(self.validation, Wanted(rules=_RULES, touched=self._touched, migration=planned.name))
+                return validate(self.validation, self._wanted(planned))
         except BasculeError as error:
             self._why = self.context.conceal(error.message)
             return None
@@ -112,4 +122,4 @@ def rules_around(context: Context, planned: Sequence[PlannedMigration]) -> Rules
 def names_of(planned: PlannedMigration, context: Context) -> tuple[str, ...]:
     """The tables whose rows the migration's statements name as changed."""
     tables, _settings = written_tables(planned, context.target.dialect)
-    return tuple(each.name if each.schema is None else f"{each.schema}.{each.name}" for each in tables)
+    return tuple(map(shown_name, tables))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bascule import __version__
 from bascule.domain.validation import CATEGORIES, RuleResult, ValidationReport
 from bascule.errors import BasculeError, UsageError
 from bascule.ports.clock import Clock
@@ -26,12 +27,15 @@ from bascule.ports.validation import (
     ValidationRule,
 )
 from bascule.validation.custom import CustomRule, answer
+from bascule.validation.passes import Passes
 from bascule.validation.rules import BUILT_IN
-from bascule.validation.scans import pass_words, plan_passes
+from bascule.validation.scans import Pass, pass_words, plan_passes
 from bascule.validation.verdict import failed, judge
 
 _MOST_PASSES = 200
 """Passes that a report lists."""
+_MOST_OF_ONE = 20
+"""Passes that one rule's answer lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,8 @@ class Validation:
     """Warnings refuse too."""
     broken: tuple[str, ...] = ()
     """Modules of rules that could not be loaded, in words: each is a failed result of its own."""
+    passes: Callable[[], Passes] | None = None
+    """Where rules that have passed are kept, asked only for a look that may use them."""
     progress: Callable[[int, int], None] = lambda done, of: None
     stopping: Callable[[], str | None] = lambda: None
 
@@ -64,6 +70,10 @@ class Wanted:
     category: str | None = None
     migration: str | None = None
     after: bool = False
+    cached: bool = False
+    """Rules that have passed are not asked again while the database has provably not changed. For people who look
+    again and again: nothing that decides whether something runs may be asked so.
+    """
     context: Mapping[str, Any] = field(default_factory=dict)
     """Handed to the rules. ``strict`` and ``environment`` in it may only tighten."""
 
@@ -86,12 +96,16 @@ def validate(validation: Validation, wanted: Wanted | None = None) -> Validation
     wanted = wanted or Wanted()
     begun = validation.clock.monotonic()
     rules = chosen_rules(validation.rules, wanted)
+    kept = _Kept.open(validation, wanted)
     catalog = validation.reader.catalog(validation.options)
     scope = _scope(catalog, wanted.tables)
     touched = _touched(catalog, wanted.touched) if wanted.touched else None
     results: dict[str, RuleResult] = {}
     inspected = []
     for rule in rules:
+        if rule.id in kept.known and _keeps(validation, rule, catalog):
+            results[rule.id] = kept.known[rule.id]
+            continue
         if isinstance(rule, CustomRule):
             results[rule.id] = _ask_custom(validation, rule, wanted)
             continue
@@ -102,15 +116,53 @@ def validate(validation: Validation, wanted: Wanted | None = None) -> Validation
             inspected.append(found if touched is None else _about(found, touched))
     tests = list(dict.fromkeys(test for each in inspected for test in each.inspection.tests))
     outcomes = dict(zip(tests, _run(validation, catalog, tests), strict=True))
-    results |= {each.rule.id: _judged(validation, each, outcomes, catalog) for each in inspected}
     passes = plan_passes(catalog, tests, validation.options)
+    words = _words(catalog, passes, tests)
+    results |= {each.rule.id: _judged(validation, each, outcomes, catalog, words) for each in inspected}
+    kept.close(validation, [results[rule.id] for rule in rules if _keeps(validation, rule, catalog)])
     return ValidationReport(
         results=(*(results[rule.id] for rule in rules), *_unloaded(validation, wanted)),
         execution_ms=round((validation.clock.monotonic() - begun) * 1000),
         strict=validation.strict or wanted.context.get("strict") is True,
         migration=wanted.migration,
         after=wanted.after,
-        plan=tuple(pass_words(catalog, each, tests) for each in passes[:_MOST_PASSES]),
+        plan=tuple(dict.fromkeys(words.values()))[:_MOST_PASSES],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is known of an earlier look at the same things, and the state the database was in before this one."""
+
+    look: tuple[str, ...] = ()
+    state: tuple[str, str] | None = None
+    known: Mapping[str, RuleResult] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, validation: Validation, wanted: Wanted) -> _Kept:
+        if not wanted.cached or validation.passes is None or (state := validation.reader.state()) is None:
+            return cls()
+        look = (state[0], __version__, repr(validation.options), *wanted.tables)
+        return cls(look=look, state=state, known=validation.passes().known(look, state[1]))
+
+    def close(self, validation: Validation, results: Sequence[RuleResult]) -> None:
+        """Keep what has passed, if nothing has changed while it was looked at."""
+        if self.state is None or validation.passes is None or validation.reader.state() != self.state:
+            return
+        fresh = {result.rule_id: result for result in results if not result.sampled}
+        if any(rule not in self.known for rule in fresh):
+            validation.passes().keep(self.look, self.state[1], [*({**self.known, **fresh}).values()])
+
+
+def _keeps(validation: Validation, rule: ValidationRule, catalog: Catalog) -> bool:
+    """Whether its answer depends on rows and structure alone: not on the clock, on counters, or on code and statements
+    that nobody here has written. PostgreSQL's sequences move without a trace in its log.
+    """
+    return (
+        rule in BUILT_IN
+        and rule.category == "data_integrity"
+        and not validation.declared.get(rule.id)
+        and not (catalog.dialect == "postgresql" and rule.id == "data_range_validation")
     )
 
 
@@ -241,9 +293,29 @@ def _run(validation: Validation, catalog: Catalog, tests: Sequence[Test]) -> lis
     )
 
 
-def _judged(validation: Validation, each: _Inspected, outcomes: Mapping[Test, Outcome], catalog: Catalog) -> RuleResult:
+def _words(catalog: Catalog, passes: Sequence[Pass], tests: Sequence[Test]) -> dict[Test, str]:
+    """For each test the pass that answers it, for people, in the order of the passes."""
+    found: dict[Test, str] = {}
+    for each in passes:
+        words = pass_words(catalog, each, tests)
+        found |= dict.fromkeys((tests[number] for number in each.tests), words)
+    return found
+
+
+def _judged(
+    validation: Validation,
+    each: _Inspected,
+    outcomes: Mapping[Test, Outcome],
+    catalog: Catalog,
+    words: Mapping[Test, str],
+) -> RuleResult:
     own = [outcomes[test] for test in each.inspection.tests]
-    return judge(each.rule, each.inspection, own, catalog=catalog, at=validation.clock.now(), ms=each.ms)
+    result = judge(each.rule, each.inspection, own, catalog=catalog, at=validation.clock.now(), ms=each.ms)
+    plan = list(dict.fromkeys(words[test] for test in each.inspection.tests))
+    if not plan:
+        return result
+    shown = plan[:_MOST_OF_ONE] + ([f"and {len(plan) - _MOST_OF_ONE} more"] if len(plan) > _MOST_OF_ONE else [])
+    return replace(result, details={**result.details, "plan": shown})
 
 
 def _unloaded(validation: Validation, wanted: Wanted) -> list[RuleResult]:

@@ -50,8 +50,32 @@ def written_tables(planned: PlannedMigration, dialect: Dialect) -> tuple[tuple[O
                 found[ObjectName(kind="relation", name=changed_table(statement))] = None
             if insight.kind == "DROP TABLE":
                 found |= dict.fromkeys(each for each in insight.touch.objects if each.kind == "relation")
-    tables = tuple(found)
-    return (tables, tuple(settings)) if len(tables) <= MOST else ((), ())
+    return tuple(found), tuple(settings)
+
+
+def touched_tables(planned: Sequence[PlannedMigration], dialect: Dialect) -> tuple[tuple[str, ...], bool]:
+    """All tables that the migrations name as changed, in structure or in rows, as a person writes them; and whether
+    they run code that may change any other.
+    """
+    found: dict[str, None] = {}
+    everything = False
+    for each in planned:
+        for step in each.steps:
+            everything = everything or step.kind == "python"
+            for statement, insight in zip(step.statements, step.insights, strict=True):
+                everything = everything or insight.touch.everything
+                names = [name for name in insight.touch.objects | insight.touch.runs if name.kind == "relation"]
+                if dialect == "sqlite" and insight.kind in _WRITES[:3]:
+                    from bascule.validation.needs.sqlite.reading import changed_table
+
+                    names.append(ObjectName(kind="relation", name=changed_table(statement)))
+                found |= dict.fromkeys(shown_name(name) for name in names)
+    return tuple(sorted(found)), everything
+
+
+def shown_name(table: ObjectName) -> str:
+    """As a person writes it, with its schema if it was written with one."""
+    return table.name if table.schema is None else f"{table.schema}.{table.name}"
 
 
 def sizes_sql(tables: Sequence[ObjectName], dialect: Dialect) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bascule.ports.validation import (
+    AggregateTest,
     Catalog,
     DuplicateTest,
     Key,
@@ -47,8 +48,11 @@ def plan_passes(catalog: Catalog, tests: Sequence[Test], options: ValidationOpti
     fused: dict[tuple[Key, float | None], list[int]] = {}
     alone = []
     for number, test in enumerate(tests):
-        if isinstance(test, RowTest):
-            percent = sampled(catalog.tables.get(test.table), options, allowed=test.may_sample)
+        if isinstance(test, RowTest | AggregateTest):
+            # A sum of a sample is not a sum, so that not even a preview reads less for it.
+            row = isinstance(test, RowTest)
+            allowed = isinstance(test, RowTest) and test.may_sample
+            percent = sampled(catalog.tables.get(test.table), options, allowed=allowed) if row else None
             fused.setdefault((test.table, percent), []).append(number)
         elif isinstance(test, ReferenceTest):
             percent = sampled(catalog.tables.get(test.table), options, allowed=test.may_sample)
@@ -104,10 +108,15 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def fused_sql(source: str, tests: Sequence[RowTest], where: str = "") -> str:
-    """One row: how many rows were read, then for each test how many of them offend."""
+def fused_sql(source: str, tests: Sequence[RowTest | AggregateTest], where: str = "") -> str:
+    """One row: how many rows were read, then for each test how many of them offend, or the aggregate over them."""
     # A line's end, for a condition may end in a comment.
-    counts = "".join(f",\n count(*) FILTER (WHERE {test.offends}\n)" for test in tests)
+    counts = "".join(
+        f",\n count(*) FILTER (WHERE {test.offends}\n)"
+        if isinstance(test, RowTest)
+        else f",\n {test.kind}({test.expression}\n)"
+        for test in tests
+    )
     return f"SELECT count(*){counts}\nFROM {source}{f' WHERE {where}' if where else ''}"
 
 
@@ -178,7 +187,10 @@ def pass_words(catalog: Catalog, each: Pass, tests: Sequence[Test]) -> str:
     read = "" if each.percent is None else f", {each.percent:g} % of its blocks"
     first = tests[each.tests[0]]
     if each.fused:
-        what = f"one pass for {len(each.tests)} condition" + ("s" if len(each.tests) > 1 else "")
+        aggregates = sum(isinstance(tests[number], AggregateTest) for number in each.tests)
+        counts = ((len(each.tests) - aggregates, "condition"), (aggregates, "aggregate"))
+        told = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+        what = f"one pass for {' and '.join(told)}"
     elif isinstance(first, ReferenceTest):
         how = "merged with" if first.indexed else "joined with"
         what = f"({', '.join(first.columns)}) {how} {first.parent[1]}"

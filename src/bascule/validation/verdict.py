@@ -8,7 +8,16 @@ from math import sqrt
 from typing import Any
 
 from bascule.domain.validation import RuleResult, Status
-from bascule.ports.validation import Catalog, Inspection, Outcome, QueryTest, RowTest, Test, ValidationRule
+from bascule.ports.validation import (
+    AggregateTest,
+    Catalog,
+    Inspection,
+    Outcome,
+    QueryTest,
+    RowTest,
+    Test,
+    ValidationRule,
+)
 
 _TOLD = 3
 """Findings that a message names."""
@@ -79,6 +88,8 @@ def _message(inspection: Inspection, found: Sequence[str], problems: Sequence[st
 
 def offence(test: Test, outcome: Outcome) -> str:
     """What is wrong, and in how many rows; of a sample, about how many."""
+    if isinstance(test, AggregateTest):
+        return f"{test.words}: {test.shown} is {outcome.value or 'NULL'}"
     if outcome.share >= 1:
         return f"{test.words}: {outcome.offenders:,} {'row' if outcome.offenders == 1 else 'rows'}"
     estimate, error = estimated(outcome)
@@ -134,7 +145,7 @@ def rows_read(answered: Sequence[tuple[Test, Outcome]]) -> int:
     """Conditions of one table are read in one pass, whose rows count once."""
     together: dict[Any, int] = {}
     for number, (test, outcome) in enumerate(answered):
-        place = test.table if isinstance(test, RowTest) else number
+        place = test.table if isinstance(test, RowTest | AggregateTest) else number
         together[place] = max(together.get(place, 0), outcome.rows)
     return sum(together.values())
 

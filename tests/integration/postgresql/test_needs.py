@@ -332,4 +332,45 @@ def test_a_large_table_is_not_counted_but_estimated(
     (migration,) = planned("set search_path to public;\nupdate users set email = 'x'")
     comparison = Comparison(context=context)
     comparison.before(migration)
-    assert comparison.after(migration) == {"rows": {"users": {"before": 4, "after": 4, "estimated": True}}}
+    (told,) = comparison.after(migration)["rows"].values()
+    assert told | {"before": 4, "after": 4, "estimated": True} == told
+
+
+def compared_around(context: Context, url: str, script: str) -> dict[str, Any]:
+    (migration,) = planned(script)
+    comparison = Comparison(context=context)
+    comparison.before(migration)
+    with psycopg.connect(url) as connection:
+        connection.execute(script.encode())
+    rows: dict[str, Any] = comparison.after(migration)["rows"]
+    return rows
+
+
+def test_the_columns_whose_values_changed_are_named(url: str, context: Context) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "create table t (id int primary key, x text, y numeric, z jsonb); create table unkeyed (a int, b int);"
+            "create table parts (id int primary key, v text) partition by range (id);"
+            "create table parts_1 partition of parts for values from (0) to (10);"
+            "create table parts_2 partition of parts for values from (10) to (20)"
+        )
+        connection.execute("insert into t values (1, 'a', 1.0, '{}'), (2, 'b', 'NaN', null)")
+        connection.execute("insert into unkeyed values (1, 1), (2, 2); insert into parts values (1, 'a'), (11, 'b')")
+    told = compared_around(
+        context,
+        url,
+        "update t set y = 1.00 where id = 1; update unkeyed set b = 3 - a; update parts set v = 'c' where id = 11;"
+        "create table made as select 1 as n",
+    )
+    changed = {name: each["digests"]["changedColumns"] for name, each in told.items()}
+    # The values of b are the same ones, in other rows: which only the digest of both tells.
+    assert changed == {"t": ["y"], "unkeyed": [], "parts": ["v"]}
+    assert told["unkeyed"]["digests"]["before"] != told["unkeyed"]["digests"]["after"]
+    told = compared_around(context, url, "update t set x = x; alter table t alter id type bigint")
+    assert told["t"]["digests"]["changedColumns"] == []
+    told = compared_around(context, url, "alter table unkeyed add primary key (a); update unkeyed set b = b")
+    assert told["unkeyed"]["digestsNotTaken"] == "its primary key is another one now, and digests are seeded with it"
+    with psycopg.connect(url) as connection:
+        connection.execute("insert into t select n, repeat(n::text, 200) from generate_series(3, 40000) n")
+    told = compared_around(context, url, "update t set x = '' where id = 1")
+    assert told["t"]["digestsNotTaken"] == "it is larger than 16 MiB"

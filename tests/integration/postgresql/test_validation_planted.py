@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,7 +21,9 @@ from bascule.services.validate import Validation, Wanted, validate
 from bascule.testing.pgbouncer import PgBouncer
 from bascule.testing.postgres import PostgresServer
 from bascule.validation.custom import as_rule
+from bascule.validation.passes import Passes
 from bascule.validation.rules import BUILT_IN
+from tests.unit.validation.balance_rule import Balance
 from tests.unit.validation.declared_rules import declared
 
 HOSTILE = 'we"ird; drop table "users'
@@ -159,6 +162,11 @@ FOUND = {
 }
 
 
+def test_each_rule_has_a_database_in_which_it_fires() -> None:
+    # These two have tests of their own: one needs a server of its own, one needs PostgreSQL 18.
+    assert {*FOUND, "query_performance", "not_null_constraints"} == {rule.id for rule in BUILT_IN}
+
+
 @pytest.mark.parametrize("rule", FOUND)
 def test_a_planted_fault_is_found(fault_report: ValidationReport, rule: str) -> None:
     result = by_rule(fault_report)[rule]
@@ -211,23 +219,29 @@ def test_rows_that_came_past_the_triggers_are_found_where_the_catalog_is_not_tru
     assert by_rule(distrusting)["unique_constraints"].status == "pass"
 
 
-def test_slow_statements_are_told_where_the_server_times_them(bascule_postgres_url: str) -> None:
-    # The real extension has to be loaded when the server starts; this has its columns.
-    execute(
-        bascule_postgres_url,
-        "create schema stats; create table stats.pg_stat_statements as"
-        " select 'select pg_sleep(2)' as query, 10 as calls,"
-        "2000.0::float8 as mean_exec_time, 20000.0::float8 as total_exec_time,"
-        "(select oid from pg_database where datname = current_database()) as dbid",
-    )
-    with closing(PostgresReader(bascule_postgres_url)) as reader:
-        from bascule.databases.postgres import validation_catalog as catalog
-
-        facts = reader.catalog(ValidationOptions())
-        assert facts.statements is None
-        with psycopg.connect(bascule_postgres_url) as connection:
-            rows = connection.execute(catalog._SLOW.format(schema="stats"), {"most": 5}).fetchall()
-    assert rows == [("select pg_sleep(2)", 10, 2000.0, 20000.0)]
+def test_slow_statements_are_told_where_the_server_times_them(bascule_postgres_bin: Path) -> None:
+    preloaded = {"shared_preload_libraries": "pg_stat_statements"}
+    with PostgresServer(bascule_postgres_bin, settings=preloaded) as server:
+        url, other = server.create_database("timed"), server.create_database("other")
+        options = ValidationOptions(slow_ms=20.0)
+        about = Wanted(rules=("query_performance",))
+        (without,) = asked(url, options=options, wanted=about).results
+        assert (without.status, without.severity) == ("skipped", "info")
+        execute(url, 'create schema "st%s"; create extension pg_stat_statements schema "st%s"')
+        # Often and quick, slow but seldom: neither is told.
+        execute(url, *["select 1"] * 6, "select from pg_sleep(0.15)")
+        (quick,) = asked(url, options=options, wanted=about).results
+        assert (quick.status, quick.details.get("findings")) == ("pass", None), quick
+        execute(url, *["select pg_sleep(0.03) -- slow\n, $$%$$"] * 5)
+        execute(other, *["select pg_sleep(0.03), 'of another database'"] * 5)
+        (slow,) = asked(url, options=options, wanted=about).results
+        assert slow.status == "warning", slow
+        (words,) = slow.details["findings"]
+        assert "called 5 times: select pg_sleep($1)" in words, words
+        assert slow.details["advice"] == ["Look at the statement's plan (EXPLAIN)."]
+        execute(url, "create role app login")
+        (hidden,) = asked(server.url("timed", user="app"), options=options, wanted=about).results
+        assert hidden.status != "warning", hidden
 
 
 def test_a_condition_that_raises_takes_nobody_elses_answer(bascule_postgres_url: str) -> None:
@@ -380,7 +394,7 @@ def test_behind_a_transaction_pooler_one_connection_reads_all(
 def test_a_thousand_tables_are_read(bascule_postgres_url: str) -> None:
     execute(
         bascule_postgres_url,
-        *(f"create table t{n} (id int primary key, n numeric, at date)" for n in range(1000)),
+        ";".join(f"create table t{n} (id int primary key, n numeric, at date)" for n in range(1000)),
         "insert into t500 values (1, 'NaN', null)",
     )
     report = asked(bascule_postgres_url)
@@ -535,3 +549,181 @@ def test_names_that_are_made_to_break_statements_are_names(bascule_postgres_url:
     (row,) = results["check_constraints"].sample
     assert row["row"]["c'$$/*%(oids)s\"\\"] == "1"
     execute(bascule_postgres_url, f"select * from {schema}.{table}, {schema}.u")
+
+
+def test_a_server_at_rest_need_not_be_asked_again(bascule_postgres_bin: Path, tmp_path: Path) -> None:
+    def look(url: str) -> tuple[set[str], Mapping[str, RuleResult]]:
+        results = by_rule(asked(url, passes=lambda: Passes(path=tmp_path / "passes.json"), wanted=Wanted(cached=True)))
+        return {name for name, result in results.items() if result.cached_since is not None}, results
+
+    def at_rest(url: str) -> set[str]:
+        # Whatever the server writes by itself (a checkpoint, hints of rows that were read) has to come first.
+        for _ in range(20):
+            known, _results = look(url)
+            if known:
+                return known
+            time.sleep(0.1)
+        raise AssertionError("the server never came to rest")
+
+    with PostgresServer(bascule_postgres_bin, settings={"autovacuum": "off"}) as server:
+        url = server.create_database("still")
+        execute(url, "create table p (id int primary key); create table c (id int primary key, p_id int)")
+        execute(url, "alter table c add constraint c_p foreign key (p_id) references p not valid", "checkpoint")
+        kept = at_rest(url)
+        # Not what is declared, not counters, and not sequences, which move without a trace in the log.
+        assert kept == {
+            "fk_integrity",
+            "not_null_constraints",
+            "unique_constraints",
+            "check_constraints",
+            "referential_integrity",
+            "data_type_validation",
+            "orphaned_records",
+            "duplicate_data",
+        }
+        execute(url, "set session_replication_role = replica; insert into c values (1, 9)")
+        known, results = look(url)
+        assert known == set()
+        assert results["fk_integrity"].status == "fail"
+        assert "fk_integrity" not in at_rest(url)
+        with psycopg.connect(url) as open_one:
+            open_one.execute("insert into p values (9)")
+            assert look(url)[0] == set()
+            # Not ended yet, so that nobody knows what it will have been.
+            assert look(url)[0] == set()
+        execute(url, "create unlogged table w (id int)")
+        assert look(url)[0] == set()
+        assert look(url)[0] == set()
+
+
+STATES = """
+create table tree (id int primary key, up int, next int);
+insert into tree values (1, 1, 1), (2, 77, null);
+alter table tree add foreign key (up) references tree deferrable initially deferred not valid;
+create table pairs (a int, b int, primary key (a, b));
+insert into pairs values (1, 1);
+create table of_pairs (id int primary key, a int, b int);
+insert into of_pairs values (1, 1, 1), (2, 1, null), (3, null, null), (4, 2, 2);
+alter table of_pairs add constraint half foreign key (a, b) references pairs match full not valid;
+create table only_replica (id int primary key, a int references tree);
+do $$ declare name text; begin
+  for name in select tgname from pg_trigger where tgrelid = 'only_replica'::regclass loop
+    execute format('alter table only_replica enable replica trigger %I', name);
+  end loop;
+end $$;
+insert into only_replica values (1, 404);
+create domain money_like as numeric(12, 2);
+create domain deeper as money_like;
+create unlogged table numbers (id int primary key, d deeper, r real, f float8, n numeric);
+insert into numbers values (1, 'NaN', 1, 1, 1), (2, 1, '-infinity', 'infinity', 'NaN'), (3, null, null, null, null);
+create table dates (id int primary key, d date, t timestamp, z timestamptz);
+insert into dates values (1, '-infinity', 'infinity', '-infinity'), (2, '0044-03-15 BC', '12000-01-01', null),
+  (3, '9999-12-31', '0001-01-01', now());
+create table whole (id int primary key, a int);
+insert into whole values (1, null);
+alter table whole add constraint filled check (whole is not null) not valid;
+create table parted (id int, at date) partition by range (at);
+create table parted_a partition of parted for values from ('2020-01-01') to ('2021-01-01') partition by list (id);
+create table parted_a1 partition of parted_a for values in (1, 2);
+insert into parted values (1, '2020-05-05');
+alter table parted add constraint late check (at > '2020-06-01') not valid;
+create table this (that int primary key, "value" int, "count(*)" int);
+insert into this values (1, 9, -1);
+alter table this add constraint "100%" check ("count(*)" % 2 >= 0) not valid;
+alter table this add foreign key ("value") references this not valid;
+create table no_columns ();
+insert into no_columns default values;
+insert into no_columns default values;
+create table odd (j json, x point, b bytea);
+insert into odd values ('{}', '(1,1)', '\\x00'), ('{}', '(1,1)', '\\x00');
+create table alike (a int, b text collate "C");
+create table emptied (id int primary key, at date, n numeric);
+create materialized view seen as select 'NaN'::numeric as n;
+create temporary table passing (n numeric);
+"""
+FOUND_IN_STATES = {
+    "fk_integrity": {
+        "tree (up) refers to no row of tree: 1 row",
+        "of_pairs (a, b) refers to no row of pairs: 2 rows",
+        "only_replica (a) refers to no row of tree: 1 row",
+        "this (value) refers to no row of this: 1 row",
+    },
+    "check_constraints": {
+        "whole breaks filled: 1 row",
+        "parted_a1 breaks late: 1 row",
+        "this breaks 100%: 1 row",
+    },
+    "referential_integrity": {
+        "only_replica (a): the triggers of only_replica_a_fkey are disabled, so that nobody looks at new rows"
+    },
+    "data_type_validation": {
+        "numbers.d is NaN or infinite: 1 row",
+        "numbers.r is NaN or infinite: 1 row",
+        "numbers.f is NaN or infinite: 1 row",
+        "numbers.n is NaN or infinite: 1 row",
+    },
+    "data_range_validation": {
+        "dates.d is infinite or outside of the years 1 to 9999: 2 rows",
+        "dates.t is infinite or outside of the years 1 to 9999: 2 rows",
+        "dates.z is infinite or outside of the years 1 to 9999: 1 row",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def states(bascule_postgres_server: PostgresServer) -> Iterator[Mapping[str, RuleResult]]:
+    url = bascule_postgres_server.create_database("states")
+    execute(url, STATES)
+    if _version(url) >= 180000:
+        execute(url, OF_18)
+    with closing(PostgresReader(url)) as reader:
+        yield by_rule(validate(Validation(reader=reader, clock=SystemClock())))
+    bascule_postgres_server.drop_database("states")
+
+
+OF_18 = """
+create table loose (id int primary key, a int, half numeric generated always as (a / 0.5) virtual,
+  constraint small check (a < 5) not enforced, constraint known foreign key (a) references pairs_one not enforced);
+insert into loose values (1, 9);
+alter table loose add column n float8, add column m float8 generated always as (n * 2) virtual;
+update loose set n = 'NaN';
+"""
+OF_18 = "create table pairs_one (id int primary key);" + OF_18
+FOUND_OF_18 = {
+    "fk_integrity": {"loose (a) refers to no row of pairs_one: 1 row"},
+    "check_constraints": {"loose breaks small: 1 row"},
+    "data_type_validation": {"loose.n is NaN or infinite: 1 row", "loose.m is NaN or infinite: 1 row"},
+}
+
+
+@pytest.mark.parametrize("rule", FOUND_IN_STATES)
+def test_odd_states_and_values_are_found_and_nothing_else_is(
+    states: Mapping[str, RuleResult], bascule_postgres_server: PostgresServer, rule: str
+) -> None:
+    wanted = FOUND_IN_STATES[rule]
+    if bascule_postgres_server.major >= 18:
+        wanted = wanted | FOUND_OF_18.get(rule, set())
+    assert set(states[rule].details["findings"]) == wanted
+    assert "notLookedAt" not in states[rule].details
+
+
+def test_what_cannot_be_grouped_takes_no_answer_away(states: Mapping[str, RuleResult]) -> None:
+    assert "notLookedAt" not in states["duplicate_data"].details, states["duplicate_data"]
+    assert states["duplicate_data"].status == "pass"
+
+
+def test_aggregates_of_a_project_s_rule_are_read_in_the_same_pass(bascule_postgres_url: str) -> None:
+    execute(
+        bascule_postgres_url,
+        "create table book (id int primary key, n int, pad text);"
+        "insert into book select n, case when n = 60000 then 77 when n % 2 = 0 then -1 else 1 end, repeat('x', 250)"
+        " from generate_series(1, 60000) n; delete from book where id = 1; analyze book",
+    )
+    report = asked(bascule_postgres_url, rules=(*BUILT_IN, as_rule(Balance)))
+    result = by_rule(report)["balance"]
+    assert result.status == "fail"
+    assert result.details["findings"] == ["not balanced: sum(n) is 77", "book.n is 77: 1 row"]
+    (words,) = result.details["notLookedAt"]
+    assert words.startswith("max(n / 0.5): it raised AttributeError")
+    assert result.details["rowsRead"] == 59_999
+    assert [words.rpartition(" and ")[2] for words in result.details["plan"]] == ["4 aggregates"]

@@ -20,6 +20,7 @@ from bascule.ports.validation import ValidationOptions
 from bascule.services.validate import Validation, Wanted, validate
 from bascule.validation.custom import as_rule
 from bascule.validation.rules import BUILT_IN
+from tests.unit.validation.balance_rule import Balance
 from tests.unit.validation.declared_rules import declared
 
 FAULTY = """
@@ -142,6 +143,10 @@ def sound_report(tmp_path_factory: pytest.TempPathFactory) -> ValidationReport:
     return asked(make(tmp_path_factory.mktemp("sound") / "shop.db", SOUND))
 
 
+def test_each_rule_has_a_database_in_which_it_fires() -> None:
+    assert {*FOUND} | ELSEWHERE == {rule.id for rule in BUILT_IN}
+
+
 @pytest.mark.parametrize("rule", FOUND)
 def test_a_planted_fault_is_found(fault_report: ValidationReport, rule: str) -> None:
     result = by_rule(fault_report)[rule]
@@ -223,7 +228,7 @@ def test_writers_do_not_wait_long(tmp_path: Path, mode: str) -> None:
 
 def test_a_thousand_tables_are_read(tmp_path: Path) -> None:
     script = ";".join(f"create table t{n} (id integer primary key, n numeric, at date)" for n in range(1000))
-    path = make(tmp_path / "x.db", f"{script}; insert into t500 values (1, 'x', null)")
+    path = make(tmp_path / "x.db", f"begin; {script}; insert into t500 values (1, 'x', null); commit")
     assert "t500.n is not a number: 1 row" in by_rule(asked(path))["data_type_validation"].message
 
 
@@ -239,3 +244,56 @@ def test_nothing_is_changed(faulty: Path) -> None:
 def test_stopped_on_request(faulty: Path) -> None:
     with pytest.raises(Interrupted):
         asked(faulty, stopping=lambda: "SIGTERM")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le", "UTF-16be"])
+def test_databases_of_every_encoding_and_odd_values_are_read(tmp_path: Path, encoding: str) -> None:
+    path = make(
+        tmp_path / "x.db",
+        f"pragma encoding = '{encoding}';"
+        "create table notes (id integer primary key, note text, r real, n integer, d date, b boolean);"
+        "insert into notes values (1, 'Zoë', 1.5, 1, '2020-01-01', 1), (2, char(195) || char(188), 9e999, 1.5,"
+        " 'infinity', 'yes'), (3, null, -9e999, -9e999, '', null);"
+        "create table tree (id integer primary key, up int references tree, a int, b int,"
+        " foreign key (a, b) references pairs deferrable initially deferred);"
+        "create table pairs (a int, b int, primary key (a, b)) without rowid;"
+        "insert into pairs values (1, 1);"
+        "insert into tree values (1, 1, 1, 1), (2, 5, 1, null), (3, null, 2, 2);"
+        "create table wide (rowid text, id integer primary key, n int check (n > 0),"
+        " twice int generated always as (n * 2) stored, thrice int as (n * 3) check (thrice > 0));"
+        "pragma ignore_check_constraints = 1; insert into wide (rowid, n) values ('x', -1);"
+        "create table emptied (id integer primary key, at date, n real);",
+    )
+    results = by_rule(asked(path, wanted=Wanted(tables=("notes", "tree", "pairs", "wide", "emptied"))))
+    assert set(results["fk_integrity"].details["findings"]) == {
+        "tree (up) refers to no row of tree: 1 row",
+        "tree (a, b) refers to no row of pairs: 1 row",
+    }
+    assert set(results["check_constraints"].details["findings"]) == {
+        "wide breaks CHECK (n > 0): 1 row",
+        "wide breaks CHECK (thrice > 0): 1 row",
+    }
+    assert set(results["data_type_validation"].details["findings"]) == {
+        "notes.n is not an integer: 2 rows",
+        "notes.d is not a date: 2 rows",
+        "notes.b is neither 0 nor 1: 1 row",
+    }
+    assert not any("notLookedAt" in results[rule].details for rule in ("fk_integrity", "check_constraints"))
+
+
+def test_aggregates_of_a_project_s_rule_are_read_in_the_same_pass(tmp_path: Path) -> None:
+    path = make(
+        tmp_path / "x.db",
+        "create table book (id integer primary key, n integer);"
+        "with recursive r(i) as (select 1 union all select i + 1 from r where i < 250000)"
+        " insert into book select i, case when i = 250000 then 77 when i % 2 = 0 then -1 else 1 end from r;"
+        "delete from book where id = 1",
+    )
+    report = asked(path, rules=(*BUILT_IN, as_rule(Balance)))
+    result = by_rule(report)["balance"]
+    assert result.status == "fail"
+    assert result.details["findings"] == ["not balanced: sum(n) is 77", "book.n is 77: 1 row"]
+    (words,) = result.details["notLookedAt"]
+    assert words.startswith("max(n / 0.5): it raised AttributeError")
+    assert result.details["rowsRead"] == 249_999
+    assert [words.rpartition(" and ")[2] for words in result.details["plan"]] == ["4 aggregates"]

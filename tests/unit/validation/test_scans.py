@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import isnan
+from typing import Literal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.ports.validation import (
+    AggregateTest,
     Catalog,
     DuplicateTest,
     QueryTest,
@@ -15,7 +19,8 @@ from bascule.ports.validation import (
     Test,
     ValidationOptions,
 )
-from bascule.validation.scans import MOST, fused_sql, plan_passes, query_sql, quoted, ranges, sampled
+from bascule.validation.aggregates import judged, together
+from bascule.validation.scans import MOST, fused_sql, pass_words, plan_passes, query_sql, quoted, ranges, sampled
 
 A, B = ("public", "a"), ("public", "b")
 BIG = TableFacts(key=A, rows=50_000_000, pages=500_000, bytes=4 << 30)
@@ -88,3 +93,49 @@ def test_a_comment_in_a_condition_ends_with_it() -> None:
 
 def test_a_query_may_end_in_a_semicolon() -> None:
     assert query_sql(QueryTest(sql=" select 1; ", words=""))[0] == "SELECT count(*) FROM (select 1\n) AS asked"
+
+
+def aggregate(kind: Literal["count", "sum", "min", "max"] = "sum") -> AggregateTest:
+    return AggregateTest(table=A, kind=kind, expression="n", offends=bool, words="wrong")
+
+
+def test_aggregates_are_read_in_the_pass_of_the_conditions_and_never_of_a_sample() -> None:
+    tests: list[Test] = [row(), aggregate(), row(may_sample=True)]
+    assert [each.tests for each in plan_passes(CATALOG, tests, OPTIONS) if each.percent is None] == [(0, 1)]
+    preview = plan_passes(CATALOG, tests, ValidationOptions(preview=0.01))
+    assert [each.tests for each in preview if each.percent is None] == [(1,)]
+    assert "sum(n\n)" in fused_sql("t", [aggregate()])
+    (words,) = [pass_words(CATALOG, each, tests) for each in plan_passes(CATALOG, tests[:2], OPTIONS)]
+    assert words == "a: one pass for 1 condition and 1 aggregate"
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=4), max_size=5))
+def test_an_aggregate_of_ranges_is_that_of_all_rows(ranges: list[list[int | None]]) -> None:
+    def over(kind: str, values: list[int | None]) -> int | None:
+        known = [value for value in values if value is not None]
+        if kind == "count":
+            return len(known)
+        if kind == "sum":
+            return sum(known) if known else None
+        return (min(known) if kind == "min" else max(known)) if known else None
+
+    for kind in ("count", "sum", "min", "max"):
+        test = aggregate(kind)
+        value = None
+        for each in ranges:
+            value = together(test, value, over(kind, each))
+        whole = over(kind, [value for each in ranges for value in each])
+        assert value == whole or not ranges
+
+
+def test_nan_is_the_last_of_all_numbers_as_in_the_database() -> None:
+    nan = float("nan")
+    assert together(aggregate("min"), nan, 1.0) == together(aggregate("min"), 1.0, nan) == 1.0
+    assert isnan(together(aggregate("max"), nan, 1.0))
+    assert isnan(together(aggregate("max"), 1.0, nan))
+
+
+def test_values_that_nobody_can_compare_are_a_problem_of_this_aggregate() -> None:
+    test = aggregate("max")
+    mixed = together(test, together(test, 1, "x"), 2)
+    assert "not supported" in judged(test, mixed, rows=2, ms=1.0).problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -122,3 +123,23 @@ def test_a_rule_that_has_no_answer_after_a_migration_is_told() -> None:
     fine, unread = judged(Outcome(rows=1)), judged(Outcome(problem="it took too long"))
     assert ValidationReport(results=(unread,), before={"r": fine}).new_issues == ["R: not looked at: it took too long"]
     assert ValidationReport(results=(unread,), before={"r": unread}).new_issues == []
+
+
+def test_only_what_is_surely_new_is_a_new_error() -> None:
+    def report(now: RuleResult, before: RuleResult, *, strict: bool = False) -> list[str]:
+        return ValidationReport(results=(now,), before={"r": before}, strict=strict).new_errors
+
+    fine, broken = judged(Outcome(rows=5)), judged(Outcome(rows=5, offenders=2))
+    unread = judged(Outcome(problem="it took too long"))
+    assert report(broken, fine) == ["R: t.x is negative: 2 rows"]
+    # No answer, then or now, is no proof of anything.
+    assert report(unread, fine) == []
+    assert report(broken, unread) == []
+    assert ValidationReport(results=(broken,), before={}).new_errors == []
+    # The same rows of a table that has another name now.
+    renamed = replace(broken, counts={"u.x is negative": (2, 2)})
+    assert report(renamed, broken) == []
+    assert report(replace(renamed, counts={"u.x is negative": (3, 3)}), broken) != []
+    warning = judged(Outcome(rows=5, offenders=2), severity="warning")
+    assert report(warning, judged(Outcome(rows=5), severity="warning")) == []
+    assert report(warning, judged(Outcome(rows=5), severity="warning"), strict=True) != []

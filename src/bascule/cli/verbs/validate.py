@@ -12,6 +12,7 @@ from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
 from bascule.cli.options import verb
 from bascule.cli.words import duration, plural
+from bascule.domain.run import iso
 
 if TYPE_CHECKING:
     from bascule.domain.validation import RuleResult, ValidationReport
@@ -38,8 +39,19 @@ _MARKS = {
     type=click.Choice(("data_integrity", "performance", "business_logic")),
     help="Only the rules of this category.",
 )
+@click.option(
+    "--cached",
+    is_flag=True,
+    help="What has passed is not asked again while the database has provably not changed.",
+)
 def command(
-    call: Call, name: str | None, after: bool, tables: tuple[str, ...], rules: tuple[str, ...], category: str | None
+    call: Call,
+    name: str | None,
+    after: bool,
+    tables: tuple[str, ...],
+    rules: tuple[str, ...],
+    category: str | None,
+    cached: bool,
 ) -> int:
     """Look at the data: constraints nobody has validated, orphans, duplicates, values out of range, indexes, and what
     the project has declared. Reads only, and lets everybody else pass.
@@ -49,14 +61,20 @@ def command(
     """
     from bascule import wiring
     from bascule.cli.stopping import Stop
+    from bascule.errors import UsageError
     from bascule.services.validate import Wanted
 
-    wanted = Wanted(tables=tables, rules=rules, category=category, after=after)
+    if cached and name is not None:
+        raise UsageError(
+            "--cached is for a look at the whole database: around a migration every rule is asked.",
+            hint="Leave one of them out.",
+        )
+    wanted = Wanted(tables=tables, rules=rules, category=category, after=after, cached=cached)
     with Stop(call.output.insist) as stop:
         validation = wiring.validation(call.settings, progress=_progress(call), stopping=stop)
         with closing(validation.reader):
             report = _report(call, validation, name, wanted)
-    for line in lines(report, call):
+    for line in (*lines(report, call), *_since(report)):
         call.output.text(call.output.clean(line))
     call.output.document(report.as_dict())
     if report.is_valid:
@@ -114,9 +132,21 @@ def lines(report: ValidationReport, call: Call) -> list[str]:
     return answer
 
 
+def _since(report: ValidationReport) -> list[str]:
+    """What was not there before the migration ran."""
+    if not report.after:
+        return []
+    if report.before is None:
+        return ["Nobody looked at the rows before the migration ran, so what it broke is not told apart."]
+    since = f" ({report.known_from['runId']})" if report.known_from else ""
+    new = report.new_issues
+    return [f"New since the run{since}: {words}" for words in new] or [f"Nothing is new since the run{since}."]
+
+
 def _line(result: RuleResult, width: int, call: Call) -> str:
     mark, colour = _MARKS[result.status]
-    return f"{call.output.colored(mark.ljust(4), colour)}  {result.rule_id.ljust(width)}  {result.message}"
+    since = "" if result.cached_since is None else f" (as of {iso(result.cached_since)}; nothing has changed since)"
+    return f"{call.output.colored(mark.ljust(4), colour)}  {result.rule_id.ljust(width)}  {result.message}{since}"
 
 
 def _sample(result: RuleResult) -> list[str]:

@@ -300,7 +300,7 @@ def _statements(attempt: Attempt) -> tuple[StatementFacts, ...] | None:
     there = attempt(_EXTENSION, {}, {}, "")
     if not there:
         return None
-    rows = attempt(_SLOW.format(schema=there[0][0]), {"most": _STATEMENTS}, {}, "")
+    rows = attempt(_SLOW.format(schema=there[0][0].replace("%", "%%")), {"most": _STATEMENTS}, {}, "")
     # Whoever may look at least sees this database's own statements; none at all means that nobody may.
     if not rows:
         return None

@@ -21,6 +21,7 @@ from bascule.databases.sqlite.stopping import INSTRUCTIONS
 from bascule.databases.sqlite.validation_catalog import read_catalog
 from bascule.errors import Interrupted, LockNotAvailable, Refused, TargetUnreachable
 from bascule.ports.validation import (
+    AggregateTest,
     Catalog,
     DuplicateTest,
     Outcome,
@@ -30,6 +31,7 @@ from bascule.ports.validation import (
     Test,
     ValidationOptions,
 )
+from bascule.validation.aggregates import judged, together
 from bascule.validation.scans import (
     Pass,
     duplicates_sql,
@@ -80,6 +82,13 @@ class SqliteReader:
         self._limit = _Limit()
         self._connection: sqlite3.Connection | None = None
         self._beside = threading.Lock()
+
+    def state(self) -> tuple[str, str] | None:
+        """As the port."""
+        from bascule.databases.sqlite.file_state import file_state
+
+        found = file_state(self._location.path)
+        return None if found is None else (f"{self._location.path} {sqlite3.sqlite_version}", found)
 
     def catalog(self, options: ValidationOptions) -> Catalog:
         """As the port. A file that is not there has no tables."""
@@ -202,11 +211,14 @@ class _Reading:
         self._limit.begin(self._options.seconds)
         begun = time.monotonic()
         first = self._tests[numbers[0]]
-        if isinstance(first, RowTest):
-            tests = [test for number in numbers if isinstance(test := self._tests[number], RowTest)]
+        if isinstance(first, RowTest | AggregateTest):
+            tests = [test for number in numbers if isinstance(test := self._tests[number], RowTest | AggregateTest)]
             counts, rows = self._fused(tests)
             ms = (time.monotonic() - begun) * 1000 / len(tests)
             for number, test, count in zip(numbers, tests, counts, strict=True):
+                if isinstance(test, AggregateTest):
+                    self.outcomes[number] = judged(test, count, rows=rows, ms=ms)
+                    continue
                 shown = named(self._catalog, test.table, test.show)
                 sql = rows_sql(self._catalog, table_sql(test.table), test)
                 sample = self._sample(sql, test, shown) if count else ()
@@ -233,19 +245,23 @@ class _Reading:
             source = table_sql(test.table)
             count = duplicates_sql(self._catalog, source, test)
             return count, duplicates_sql(self._catalog, source, test, sample=True), [*test.columns, "rows"]
-        assert isinstance(test, QueryTest), "conditions are fused"
+        assert isinstance(test, QueryTest), "conditions and aggregates are fused"
         return (*query_sql(test), [])
 
-    def _fused(self, tests: Sequence[RowTest]) -> tuple[list[int], int]:
-        """Counts of the tests, and how many rows were read."""
-        totals, read = [0] * len(tests), 0
+    def _fused(self, tests: Sequence[RowTest | AggregateTest]) -> tuple[list[Any], int]:
+        """Counts or values of the tests, and how many rows were read."""
+        totals: list[Any] = [0 if isinstance(test, RowTest) else None for test in tests]
+        read = 0
         for where in self._ranges(tests[0]):
             ((rows, *counts),) = self._connection.execute(fused_sql(table_sql(tests[0].table), tests, where)).fetchall()
             read += rows
-            totals = [total + count for total, count in zip(totals, counts, strict=True)]
+            totals = [
+                total + count if isinstance(test, RowTest) else together(test, total, count)
+                for test, total, count in zip(tests, totals, counts, strict=True)
+            ]
         return totals, read
 
-    def _ranges(self, test: RowTest) -> Iterator[str]:
+    def _ranges(self, test: RowTest | AggregateTest) -> Iterator[str]:
         """Conditions that divide the rows, where a statement over all of them would keep writers waiting."""
         table = self._catalog.tables[test.table]
         taken = {column.name.lower() for column in table.columns}
