@@ -113,7 +113,8 @@ def _postgres(home: Path, rows: int, rounds: int) -> list[str]:
             ],
             "restore to a new database": _ours("restore_to", url, home / "b", "anew"),
             "restore in place": _ours("restore", url, home / "b"),
-            "verify": _ours("verify", url, home / "b"),
+            "verify": _ours("verify", url, home / "a"),
+            "verify, with digests": _ours("verify", url, home / "b"),
         }
 
         def make_room() -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bascule.services.backups import Backups
     from bascule.services.context import Context
     from bascule.services.validate import Validation
+    from bascule.validation.passes import Passes
 
 _KINDS: Mapping[str, str] = {
     "table": "relation",
@@ -132,9 +133,12 @@ def context(
             lock_wait=settings.lock_wait,
             limits=Limits(**settings.limits),  # type: ignore[arg-type]
             validate=settings.validation_enabled,
+            strict=settings.validation_strict,
+            on_failure=settings.on_failure,
             variables=settings.variables,
             preimage_retention=settings.preimage_retention,
             plan_lifetime=settings.plan_lifetime,
+            own_schema=settings.schema,
             plan_key=settings.secret_key.reveal if settings.secret_key is not None else None,
             outside=outside(settings.fingerprint_ignore),
         ),
@@ -182,11 +186,23 @@ def validation(
             trust_catalog=chosen["trust_catalog"],
         ),
         strict=settings.validation_strict,
+        passes=lambda: _passes(settings),
         broken=broken,
         progress=progress,
         stopping=stopping,
     )
     return with_rules(found, [*brought, *own])
+
+
+def _passes(settings: Settings) -> Passes:
+    import hashlib
+    from pathlib import Path
+
+    from bascule.sources.cache import cache_home
+    from bascule.validation.passes import Passes
+
+    folder = hashlib.sha256(os.fsencode(os.path.realpath(settings.folder))).hexdigest()
+    return Passes(path=Path(cache_home()) / f"validate-{folder[:40]}.json")
 
 
 def _data_reader(settings: Settings) -> DataReader:

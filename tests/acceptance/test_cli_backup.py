@@ -202,6 +202,22 @@ def test_a_rollback_backs_up_what_its_down_script_throws_away(place: Place) -> N
     assert place.sql("select id from orders") == [(7,)]
 
 
+def test_what_its_author_wants_kept_nowhere_is_in_no_backup(place: Place) -> None:
+    erase = "-- bascule: no-preimage ann asked to be forgotten\ndelete from users where id = 1;"
+    place.project.write(DROP, f"{erase}\ndelete from orders;", "select 1;")
+    said = place.project.well("up", "--yes", "--json").err
+    assert "Not in a backup, as its author wants" in said
+    assert "ann asked to be forgotten" in said
+    (line,) = place.listed()
+    assert [table.rpartition(".")[2] for table in line["tables"]] == ["orders"]
+    place.project.write("20240104000000_more", f"{erase.replace('1', '2')}\nupdate users set name = 'x';", "select 1;")
+    said = place.project.well("up", "--yes", "--json").err
+    assert "holds what is to be kept nowhere" in said
+    place.project.write("20240105000000_all", "-- bascule: no-preimage law\ndelete from users;", "select 1;")
+    place.project.well("up", "--yes")
+    assert len(place.listed()) == 2
+
+
 def test_no_backup_says_nothing_and_takes_none(place: Place) -> None:
     place.project.write(DROP, "delete from users;", "select 1;")
     up = place.project.well("up", "--yes", "--no-backup", "--json")
@@ -339,6 +355,17 @@ def test_retention_keeps_the_way_back_and_the_last_verified(place: Place) -> Non
     pruned = place.project.well("backup", "prune", "--json").json["data"]
     assert [each["id"] for each in pruned["removed"]] == later[:-1]
     assert [line["id"] for line in place.listed()] == [kept, later[-1]]
+
+
+def test_prune_throws_away_what_was_kept_long_enough(place: Place) -> None:
+    place.project.write(DROP, "alter table users drop column name;", "alter table users add column name text;")
+    place.project.well("up", "--yes")
+    assert place.project.well("backup", "prune", "--json").json["data"]["preimages"] == 0
+    over = {"MIGRATION_PREIMAGE_RETENTION": "0.0000001"}
+    dry = place.project.well("backup", "prune", "--dry-run", "--json", **over).json["data"]
+    assert (dry["preimages"], dry["dryRun"]) == (1, True)
+    assert "1 pre-image removed" in place.project.well("backup", "prune", **over).out
+    assert place.project.well("backup", "prune", "--json", **over).json["data"]["preimages"] == 0
 
 
 def test_a_backup_that_failed_since_is_no_reason_to_give_up_a_good_one(place: Place) -> None:

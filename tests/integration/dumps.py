@@ -35,11 +35,16 @@ def manifest_of(dumped: Dumped, backup_id: str, *, dialect: str, encrypted: bool
 
 
 def taken(
-    dumper: Dumper, store: LocalStore, *, tables: Sequence[str] | None = None, encryption: Encryption | None = None
+    dumper: Dumper,
+    store: LocalStore,
+    *,
+    tables: Sequence[str] | None = None,
+    encryption: Encryption | None = None,
+    digests: bool = True,
 ) -> Manifest:
     """A backup."""
     backup_id = new_backup_id(datetime.now(UTC))
-    request = DumpRequest(backup_id=backup_id, tables=None if tables is None else tuple(tables))
+    request = DumpRequest(backup_id=backup_id, tables=None if tables is None else tuple(tables), digests=digests)
     dumped = dumper.dump(request, store=store, encryption=encryption)
     return manifest_of(dumped, backup_id, dialect=dumper.dialect, encrypted=encryption is not None)
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.statement import Dialect, Insight, ObjectName, Statement
+from bascule.sql.declined import declined_in
 
 _ROW_CHANGES = ("UPDATE", "DELETE", "MERGE", "INSERT", "COPY", "TRUNCATE", "EXPLAIN ANALYZE", "SELECT")
 _RENAMES = re.compile(r"\brename\b|\bset\s+schema\b", re.IGNORECASE)
 _CASCADES = re.compile(r"\bcascade\b", re.IGNORECASE)
 _VERBS = ("insert", "replace", "update", "delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A statement of which the author says ``-- bascule: no-preimage``."""
+
+    migration: str
+    reason: str
+    line: int
+    names: frozenset[ObjectName]
+    """Empty where nobody can tell what it reaches."""
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.migration}, line {self.line}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +45,9 @@ class Endangered:
     rows: bool = False
     """Rows are changed one by one, so triggers may fire."""
     migrations: tuple[str, ...] = ()
-    """Those that destroy."""
+    """Those that destroy what a backup may hold."""
+    erased: tuple[Erasure, ...] = ()
+    """What must not live on in a backup. Its tables are in `names` only where something else is destroyed in them."""
 
 
 def endangered(planned: Iterable[PlannedMigration], dialect: Dialect) -> Endangered:
@@ -37,13 +56,19 @@ def endangered(planned: Iterable[PlannedMigration], dialect: Dialect) -> Endange
     renamed: dict[ObjectName, None] = {}
     why: dict[str, None] = {}
     migrations: dict[str, None] = {}
+    erased: list[Erasure] = []
     cascades = rows = False
     for each in planned:
+        declined = _declined(each)
         for statement, insight in _statements(each):
             if _RENAMES.search(statement.text):
                 renamed |= dict.fromkeys(_relations(insight))
             unknown = unforeseeable(statement, insight)
             if insight.destroys is None and unknown is None:
+                continue
+            if (reason := declined.get(statement.index)) is not None:
+                gone = frozenset(_named(statement, insight, dialect)) if unknown is None else frozenset()
+                erased.append(Erasure(migration=each.name, reason=reason, line=statement.line, names=gone))
                 continue
             migrations[each.name] = None
             found = tuple(_named(statement, insight, dialect)) if unknown is None else ()
@@ -62,6 +87,7 @@ def endangered(planned: Iterable[PlannedMigration], dialect: Dialect) -> Endange
         cascades=cascades,
         rows=rows,
         migrations=tuple(migrations),
+        erased=tuple(erased),
     )
 
 
@@ -94,6 +120,14 @@ def destroying_words(text: str) -> bool:
 _WORDS = re.compile(
     r"\b(?:update|delete|truncate|merge|drop|alter|execute|perform|call|copy|on\s+conflict)\b", re.IGNORECASE
 )
+
+
+def _declined(planned: PlannedMigration) -> Mapping[int, str]:
+    """By a statement's index why nothing of what it destroys may be kept."""
+    script = planned.migration.up if planned.direction == "up" else planned.migration.down
+    if script is None or script.language != "sql":
+        return {}
+    return declined_in(script.text, planned.statements)
 
 
 def _statements(planned: PlannedMigration) -> Iterator[tuple[Statement, Insight]]:

@@ -7,11 +7,12 @@ carry a change further than anybody can follow, it is every table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bascule.backups.endangered import Endangered, destroying_words
+from bascule.backups.endangered import Endangered, Erasure, destroying_words
 from bascule.domain.statement import Dialect, ObjectName
 
 _POSTGRESQL = """WITH RECURSIVE named AS (
@@ -98,7 +99,17 @@ def read_reach(found: Endangered, rows: Sequence[Sequence[Any]]) -> Reach:
             why.append(f"triggers of {name} may change other tables")
     if why:
         return Reach(tables=None, why=tuple(why))
-    return Reach(tables=tuple(name for name, kind, _, _ in rows if kind in ("r", "p") and not _is_ours(name)))
+    return Reach(tables=tuple(name for name, kind, _, _ in rows if kind in ("r", "p") and not _is_bookkeeping(name)))
+
+
+def held_erasures(found: Endangered, reach: Reach) -> tuple[Erasure, ...]:
+    """What is to be erased, and is in tables of the backup all the same: something else is destroyed in them too, or it
+    is the whole database.
+    """
+    if reach.tables is None:
+        return found.erased
+    held = {_folded(table) for table in reach.tables}
+    return tuple(each for each in found.erased if not each.names or any(_is_among(name, held) for name in each.names))
 
 
 def tables_sql(dialect: Dialect, *, own: str) -> str:
@@ -107,7 +118,8 @@ def tables_sql(dialect: Dialect, *, own: str) -> str:
         ours = ", ".join(map(_literal, _OURS))
         return (
             "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-            f"AND name NOT IN ({ours}) AND name NOT LIKE 'bascule\\_preimage%' ESCAPE '\\' ORDER BY 1"
+            f"AND name NOT IN ({ours}) AND name NOT LIKE 'bascule\\_preimage%' ESCAPE '\\' "
+            "AND name NOT LIKE 'bascule\\_beside%' ESCAPE '\\' ORDER BY 1"
         )
     return (
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c "
@@ -135,8 +147,32 @@ def identity_sql(dialect: Dialect) -> str:
     )
 
 
+def _is_bookkeeping(name: str) -> bool:
+    """Bascule's own, or SQLite's: those go along with the tables that they tell of."""
+    return _is_ours(name) or name.lower().startswith("sqlite_")
+
+
 def _is_ours(name: str) -> bool:
-    return name in _OURS or name.startswith("bascule_preimage")
+    return name in _OURS or name.startswith(("bascule_preimage", "bascule_beside"))
+
+
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
+
+
+def _folded(table: str) -> tuple[str | None, str]:
+    """Schema and name, of a name as the database writes it."""
+    parts = [(quoted or plain).replace('""', '"') for quoted, plain in _PART.findall(table)]
+    return (parts[0] if len(parts) > 1 else None, parts[-1].lower())
+
+
+def _is_among(name: ObjectName, held: Collection[tuple[str | None, str]]) -> bool:
+    """Whatever the letters' case: rather one warning too many."""
+    if name.kind == "schema":
+        return any(schema == name.name for schema, _ in held)
+    return any(
+        table == name.name.lower() and (None in (schema, name.schema) or schema == name.schema)
+        for schema, table in held
+    )
 
 
 def _condition(name: ObjectName) -> str:
@@ -148,8 +184,6 @@ def _condition(name: ObjectName) -> str:
 
 def _without_head(text: str) -> str:
     """A trigger of SQLite is kept as its whole statement: the event in its head changes nothing."""
-    import re
-
     return re.sub(r"create\s+trigger.*?\bbegin\b", " ", text, flags=re.IGNORECASE | re.DOTALL)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bascule.domain.forecast import Forecast
 from bascule.domain.plan import PlannedMigration, Step
+from bascule.domain.way_back import MigrationWayBack
 from bascule.planning.steps import cannot_be_told
 
 _PROTECTION = {
@@ -20,7 +21,20 @@ _PROTECTION = {
 _STEPWISE_PYTHON = "the author's function, each statement of it a step of its own"
 _REASONS = 5
 """Of one migration that are shown."""
-_WAYS_BACK = {"down": "its down script", "none": "none"}
+_WAYS_BACK = {
+    "down": "its down script",
+    "inverse": "the inverse of its statements",
+    "preimage": "its down script, and what is kept of what it destroys",
+    "backup": "a backup",
+    "none": "none",
+}
+_WAYS = {
+    "down": "the down script",
+    "inverse": "its inverse",
+    "preimage": "kept, and put back",
+    "backup": "only a backup",
+    "none": "none",
+}
 
 
 def statement_lines(text: str, line: int, *, outside: bool = False, indent: str = "  ") -> list[str]:
@@ -77,12 +91,12 @@ def _migration_lines(number: int, planned: PlannedMigration, forecast: Forecast 
     from bascule.services.plan import describe
 
     told = describe(planned)
-    way = "down" if planned.direction == "down" else ""
-    answer = [f"{number}. {planned.name}" + (f"  ({way})" if way else "")]
+    answer = [f"{number}. {planned.name}" + ("  (down)" if planned.direction == "down" else "")]
     found = forecast.migrations[planned.name] if forecast is not None else None
     facts = [f"impact: {told['dataImpact'] if found is None else found.impact}"]
     if planned.direction == "up":
-        facts.insert(0, f"way back: {_WAYS_BACK.get(told['wayBack'], told['wayBack'])}")
+        way = told["wayBack"] if found is None else found.back.way
+        facts.insert(0, f"way back: {_WAYS_BACK.get(way, way)}")
     if told["dependencies"]:
         facts.append(f"depends on: {', '.join(told['dependencies'])}")
     answer.append(f"   {' · '.join(facts)}")
@@ -91,13 +105,37 @@ def _migration_lines(number: int, planned: PlannedMigration, forecast: Forecast 
         answer += [f"   impact: {words}" for words in found.reasons[:_REASONS]]
         if len(found.reasons) > _REASONS:
             answer.append(f"   impact: and {len(found.reasons) - _REASONS} more statements")
+    if found is not None and planned.direction == "up":
+        answer += _back_lines(found.back)
     label = "no way back" if planned.direction == "up" else "will be lost"
-    answer += [f"   {label}: {loss.removeprefix(f'{planned.name}: ')}" for loss in told["losses"]]
+    losses = told["losses"] if found is None else found.back.losses
+    answer += [f"   {label}: {loss.removeprefix(f'{planned.name}: ')}" for loss in losses]
     answer += [f"   after a crash nobody could tell: {words}" for words in planned.undecidable]
     answer += [f"   warning: {words}" for words in planned.warnings]
     for index, step in enumerate(planned.steps, start=1):
         title = _STEPWISE_PYTHON if step.kind == "python" and not planned.transactional else _PROTECTION[_kind(step)]
         answer += _step_lines(index, step, title, alone=len(planned.steps) == 1)
+    return answer
+
+
+def _back_lines(back: MigrationWayBack) -> list[str]:
+    """Statement by statement where more leads back than the down script, and what a rollback leaves different."""
+    answer = []
+    for each in back.ways:
+        if each.way in ("down", "inverse") and not each.loses:
+            continue
+        why = f" ({each.why})" if each.why is not None else ""
+        loses = f"; loses {'; '.join(each.loses)}" if each.way == "backup" and each.loses else ""
+        answer.append(f"   way back of line {each.line}, {each.what}: {_WAYS[each.way]}{loses}{why}")
+    told = back.foretold
+    for label, words in (
+        ("after a rollback", (*told.differences, *told.rows)),
+        ("a rollback puts right by itself", told.mended),
+        ("a rollback may not be exact", told.unsure),
+    ):
+        answer += [f"   {label}: {each}" for each in words[:_REASONS]]
+        if len(words) > _REASONS:
+            answer.append(f"   {label}: and {len(words) - _REASONS} more")
     return answer
 
 

@@ -43,7 +43,10 @@ class Fact:
     ``step_done``, ``step_failed``, ``run_completed``, ``run_failed``, ``run_interrupted``, ``run_resumed``,
     ``lease_taken_over``, ``repaired``, ``marked``, ``accepted``, ``rolled_back``, ``verdict`` (what a rollback
     reached),
-    ``asked``, ``answered``.
+    ``asked``, ``answered``, ``recovery_decided``, ``recovery_ended`` (what is done after a failure, and what came of
+    it),
+    ``rollback_undone``, ``restored_beside``, ``looked_at`` (what the data rules found right before a migration that
+    writes rows).
     """
 
     kind: str

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
-from bascule.domain.statement import Dialect, Effect, Statement, Touch
+from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 
 if TYPE_CHECKING:
+    from bascule.domain.content import Content
     from bascule.domain.preimage import PreImageWork
     from bascule.ports.preimages import PreImages
 
@@ -339,6 +340,13 @@ class Target(Protocol):
         """Rows of a read-only statement, for diagnosis. With `seconds` it is ended after that time, waits for no
         lock longer than an instant, and sees all rows or none (PostgreSQL: row security refuses instead of hiding).
         `settings`: SET statements that are made for this one look. Raises `WorkFailed`.
+        """
+
+    def contents(
+        self, tables: Sequence[ObjectName], *, most: int, seconds: float, settings: Sequence[str] = ()
+    ) -> Mapping[ObjectName, Content]:
+        """Digests of what these tables hold, as `query` looks at them; of each a reason where it is larger than `most`
+        bytes, or all together take longer. Tables that are not there have no entry. Raises `WorkFailed`.
         """
 
     def open_reader(self) -> Any:

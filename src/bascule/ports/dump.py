@@ -43,8 +43,8 @@ class DumpRequest:
     tables: tuple[str, ...] | None = None
     """Names as SQL writes them, with schema or without; None: the whole database."""
     digests: bool = True
-    """Digest the tables in the same snapshot, so that a restore can be compared with it; else only their rows are
-    counted, where the dump is one that `Dumper.proves_by_bytes`."""
+    """Digest the tables in the same snapshot, so that each column of a restore can be compared with it; else only their
+    rows are counted, where the dump is one that `Dumper.proves_by_bytes`."""
     level: int = 1
     """Of the compression."""
 
@@ -111,6 +111,25 @@ class Verified:
         return not self.differences
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A table of a backup, restored beside the one of its name."""
+
+    table: str
+    """That one, quoted where it is needed."""
+    place: str
+    """The one beside it, likewise; nobody but Bascule's own role may read it."""
+    rows: int
+    there: bool
+    """The table of today is there; the columns are those that both have."""
+    key: tuple[str, ...] = ()
+    """Columns, quoted, that tell its rows apart; empty where none do, or where today's has them no more."""
+    columns: tuple[str, ...] = ()
+    """The others."""
+    gone: tuple[str, ...] = ()
+    """Columns that today's table has no more."""
+
+
 Watch = Callable[[str, int, int], None]
 """Told what is under way, and how many of how many bytes (or streams) are done. Must be quick, and safe to call from
 several threads."""
@@ -121,8 +140,8 @@ class Dumper(Protocol):
 
     dialect: Dialect
     proves_by_bytes: bool
-    """A dump is the database's own pages, so that the hash of its stream proves every value of it. Digests of columns
-    are then worth no time while it is taken: `DumpRequest.digests` is False, and `digests_of` answers later."""
+    """What a restore gives back can be compared with the bytes of the dump themselves, so that digests of columns are
+    worth no time while it is taken: `DumpRequest.digests` is False, and `digests_of` answers later."""
 
     def sizes(self, tables: Sequence[str] | None = None) -> Mapping[str, int]:
         """Bytes that each table of that scope holds now, about; for looking whether there is room.
@@ -169,6 +188,21 @@ class Dumper(Protocol):
         Raises `Refused`, `LockNotAvailable`, `MigrationFailed` (``restore_failed``).
         """
 
+    def restore_beside(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Sequence[Beside]:
+        """Put the rows of these tables of it (None: all) into new ones beside those of their names, all or none. They
+        are among Bascule's own things, so that no look, no rule and no backup counts them as the application's.
+
+        Raises `Refused`, `MigrationFailed` (``restore_failed``).
+        """
+
     def restore_to(
         self,
         manifest: Manifest,
@@ -197,9 +231,14 @@ class Dumper(Protocol):
         """Of the tables' content now. Raises `Refused` (``no_such_table``)."""
 
     def digests_of(
-        self, manifest: Manifest, *, store: BackupStore, encryption: Keys | None
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
-        """Of the tables' content in a backup: the manifest's, else read out of its streams.
+        """Of the tables' content in a backup: the manifest's, else read out of its streams, at least for `tables`.
 
         Raises `Refused` (the pipeline's for damaged streams).
         """

@@ -10,6 +10,7 @@ from bascule.backups.catalog import leftovers, remove_backup
 from bascule.backups.retention import Choice, choose
 from bascule.services.backup_list import list_all
 from bascule.services.backups import means, note, target_identity
+from bascule.services.preimages import throw_away_old
 from bascule.services.situation import look
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Pruned:
     freed: int
     """Bytes."""
     leftovers: tuple[str, ...]
+    preimages: int
+    """Kept copies of what migrations destroyed whose time was over."""
     dry_run: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,12 +40,14 @@ class Pruned:
             "kept": [{"id": each.entry.id, "reason": each.reason} for each in self.kept],
             "freed": self.freed,
             "leftovers": list(self.leftovers),
+            "preimages": self.preimages,
             "dryRun": self.dry_run,
         }
 
 
 def prune(context: Context, *, dry_run: bool = False) -> Pruned:
-    """By the rules of the settings; without any rule only leftovers go. Backups that cannot be read stay.
+    """By the rules of the settings; without any rule only leftovers go, and pre-images older than their retention.
+    Backups that cannot be read stay.
 
     Never goes: the way back of a migration that is applied, the last verified backup of a target, and whatever another
     target's migrations might need.
@@ -66,5 +71,20 @@ def prune(context: Context, *, dry_run: bool = False) -> Pruned:
             note(context, "backup_removed", id=choice.entry.id, why=choice.reason)
         words += backups.dumper.sweep()
     return Pruned(
-        removed=tuple(found.remove), kept=tuple(found.keep), freed=freed, leftovers=tuple(words), dry_run=dry_run
+        removed=tuple(found.remove),
+        kept=tuple(found.keep),
+        freed=freed,
+        leftovers=tuple(words),
+        preimages=_old_preimages(context) if dry_run else throw_away_old(context),
+        dry_run=dry_run,
     )
+
+
+def _old_preimages(context: Context) -> int:
+    """How many `throw_away_old` would throw away."""
+    if not context.target.describe().prepared:
+        return 0
+    oldest = context.clock.now() - timedelta(seconds=context.policy.preimage_retention)
+    kept = [each.run_id.rpartition("_")[2] for each in context.target.preimages().kept() if each.kept]
+    # A run's id ends with the milliseconds at which it began.
+    return sum(begun.isdigit() and int(begun) < oldest.timestamp() * 1000 for begun in kept)

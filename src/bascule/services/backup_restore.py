@@ -200,7 +200,7 @@ def _before(backups: Backups, manifest: Manifest, now: Mapping[str, TableDigest]
     then = manifest.digests
     same = [name for name, digest in now.items() if name in then and then[name].rows == digest.rows]
     if backups.dumper.proves_by_bytes and any(now[name].columns and not then[name].columns for name in same):
-        return backups.dumper.digests_of(manifest, store=backups.store, encryption=backups.encryption)
+        return backups.dumper.digests_of(manifest, store=backups.store, encryption=backups.encryption, tables=same)
     return then
 
 

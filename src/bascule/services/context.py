@@ -36,6 +36,10 @@ class Policy:
     accept_data_loss: bool = False
     validate: bool = True
     """Look at the data before and after runs, unless a run is told not to."""
+    strict: bool = False
+    """What the data rules find about the tables that a run touches refuses it, warnings too."""
+    on_failure: Literal["careful", "down", "restore", "stop"] = "careful"
+    """Which policy of `bascule.rollback.after_failure` decides what is done after a failure."""
     variables: Mapping[str, str] = field(default_factory=dict)
     preimage_retention: float = 30 * 86400.0
     """Seconds for which what a migration destroyed is kept beside the tables."""
@@ -43,6 +47,8 @@ class Policy:
     """Seconds for which a plan that was written to a file may be run."""
     plan_key: Callable[[], str] | None = None
     """The secret that signs plans, asked only when one is written or read; None: there is none."""
+    own_schema: str = "bascule"
+    """PostgreSQL: where Bascule keeps its things."""
     outside: Touch = field(default_factory=Touch)
     """Objects the user leaves out of fingerprints."""
 

@@ -9,6 +9,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.services.context import Context
 
 if TYPE_CHECKING:
+    from bascule.backups.endangered import Endangered
     from bascule.backups.reach import Reach
 
 _MAY_DESTROY = ("DO", "CALL", "UNKNOWN")
@@ -53,11 +54,13 @@ def _saved(context: Context, planned: Sequence[PlannedMigration]) -> Mapping[str
 
     found = endangered(planned, context.target.dialect)
     if not found.migrations:
+        _say_erasures(context, found, None)
         return {}
     try:
         reach = reached(context, planned)
         if reach.tables == () or not _holds_rows(context, reach):
             return {}
+        _say_erasures(context, found, reach)
         line = create(
             context,
             CreateRequest(
@@ -75,6 +78,21 @@ def _saved(context: Context, planned: Sequence[PlannedMigration]) -> Mapping[str
     proved = "verified" if line.verified else "unverified"
     context.say(f"Backed up {what}{because}: {line.path}, {sized(line.entry.size_bytes)}, {proved}.")
     return dict.fromkeys(found.migrations, line.path)
+
+
+def _say_erasures(context: Context, found: Endangered, reach: Reach | None) -> None:
+    """What the author wants kept nowhere, and whether it is in the backup all the same. `reach` None: there is none."""
+    from bascule.backups.reach import held_erasures
+
+    held = held_erasures(found, reach) if reach is not None else ()
+    for each in found.erased:
+        if each in held:
+            context.say(
+                f"Warning: the backup before the run holds what is to be kept nowhere ({each.words}), because more is "
+                "destroyed in the same tables. Remove it when it is not needed any more, or run that alone."
+            )
+        else:
+            context.say(f"Not in a backup, as its author wants: {each.words}. There is no way back.")
 
 
 def reached(context: Context, planned: Sequence[PlannedMigration]) -> Reach:

@@ -1,9 +1,9 @@
 """The crash kit: end, or hold up, a run of Bascule at any of its boundaries.
 
-A boundary lies before and after each call with which a run changes its target or learns what stands there, and, while
-the server is at work on a message that was sent whole, inside it. They are counted from 1. At the one asked for the
-process is killed with SIGKILL, which runs no ``finally``, or it pauses, so that a test can do something to the server
-meanwhile.
+A boundary lies before and after each call with which a run changes its target or learns what stands there, takes,
+reads, proves or restores a backup, and, while the server is at work on a message that was sent whole, inside it. They
+are counted from 1. At the one asked for the process is killed with SIGKILL, which runs no ``finally``, or it pauses,
+so that a test can do something to the server meanwhile.
 
 ::
 
@@ -21,6 +21,8 @@ processes meet, name the boundary.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -28,11 +30,12 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bascule.ports.database import (
     Job,
@@ -48,10 +51,14 @@ from bascule.ports.database import (
 
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
+    from bascule.domain.content import Content
     from bascule.domain.history import Fact, Holder, LedgerEntry
     from bascule.domain.schema import Snapshot
-    from bascule.domain.statement import Dialect, Effect, Statement, Touch
+    from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
+    from bascule.ports.backup_store import BackupStore
+    from bascule.ports.dump import Dumper
     from bascule.ports.preimages import PreImages
+    from bascule.services.backups import Backups
 
 Place = Literal["before", "sent", "inside", "after"]
 """``sent``: the whole message is with the server, which is at work. ``inside``: in the transaction, around an author's
@@ -214,6 +221,11 @@ class CrashingTarget:
     ) -> Sequence[tuple[Any, ...]]:
         return self._target.query(sql, seconds=seconds, settings=settings)
 
+    def contents(
+        self, tables: Sequence[ObjectName], *, most: int, seconds: float, settings: Sequence[str] = ()
+    ) -> Mapping[ObjectName, Content]:
+        return self._target.contents(tables, most=most, seconds=seconds, settings=settings)
+
     def open_reader(self) -> Any:
         return self._target.open_reader()
 
@@ -320,6 +332,80 @@ class CrashingTarget:
             self._boundaries.reach("before", call)
 
 
+class CrashingStore:
+    """A store of backups with boundaries around each object that is written, read or removed. Worker processes open
+    stores of their own, which have none.
+    """
+
+    def __init__(self, store: BackupStore, boundaries: Boundaries) -> None:
+        self._store = store
+        self._boundaries = boundaries
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    @contextlib.contextmanager
+    def create(self, path: str) -> Iterator[Any]:
+        call = f"store {_object(path)}"
+        self._boundaries.reach("before", call)
+        with self._store.create(path) as sink:
+            yield sink
+            self._boundaries.reach("inside", call)
+        self._boundaries.reach("after", call)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        self._boundaries.reach("before", f"read {_object(path)}")
+        return self._store.read(path)
+
+    def delete(self, path: str) -> None:
+        call = f"delete {_object(path)}"
+        self._boundaries.reach("before", call)
+        self._store.delete(path)
+        self._boundaries.reach("after", call)
+
+
+class CrashingDumper:
+    """A dumper with boundaries around each thing it does, whenever it tells how far it is, and, while it restores in
+    place, before each statement that it sends to a server from the main thread.
+    """
+
+    def __init__(self, dumper: Dumper, boundaries: Boundaries) -> None:
+        self._dumper = dumper
+        self._boundaries = boundaries
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dumper, name)
+
+    def dump(self, request: Any, **options: Any) -> Any:
+        return self._around("dump", self._dumper.dump, request, **options)
+
+    def verify(self, manifest: Any, **options: Any) -> Any:
+        return self._around("verify", self._dumper.verify, manifest, **options)
+
+    def restore(self, manifest: Any, **options: Any) -> Any:
+        with _statements_of_tools(self._boundaries):
+            return self._around("restore", self._dumper.restore, manifest, **options)
+
+    def sweep(self) -> Any:
+        return self._around("sweep", self._dumper.sweep)
+
+    def _around(self, call: str, do: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        told = options.get("watch")
+
+        def watch(what: str, done: int, of: int) -> None:
+            if threading.current_thread() is threading.main_thread():
+                self._boundaries.reach("inside", f"{call}: {what}")
+            if told is not None:
+                told(what, done, of)
+
+        if told is not None:
+            options["watch"] = watch
+        self._boundaries.reach("before", call)
+        answer = do(*arguments, **options)
+        self._boundaries.reach("after", call)
+        return answer
+
+
 def install(boundaries: Boundaries, *, driver: bool = False) -> None:
     """From now on every target this process opens has boundaries. There is no way back: for processes of their own.
 
@@ -332,7 +418,18 @@ def install(boundaries: Boundaries, *, driver: bool = False) -> None:
     def open_target(settings: Settings, *, read_only: bool = False) -> Target:
         return CrashingTarget(open_really(settings, read_only=read_only), boundaries)
 
+    make_backups = wiring.backups
+
+    def backups(settings: Settings) -> Backups:
+        made = make_backups(settings)
+        return dataclasses.replace(
+            made,
+            store=cast("BackupStore", CrashingStore(made.store, boundaries)),
+            dumper=cast("Dumper", CrashingDumper(made.dumper, boundaries)),
+        )
+
     wiring.open_target = open_target
+    wiring.backups = backups
     if driver:
         _count_statements(boundaries)
 
@@ -446,11 +543,14 @@ def warm_up() -> None:
         "bascule.cli.verbs.up",
         "bascule.cli.verbs.rollback",
         "bascule.cli.verbs.recover",
+        "bascule.cli.verbs.backup",
         "bascule.cli.verbs.status",
         "bascule.config.load",
         "bascule.services.batch",
         "bascule.services.rollback",
         "bascule.services.recover",
+        "bascule.services.rollback_by_backup",
+        "bascule.databases.sqlite.dumper",
         "bascule.services.status",
         "bascule.services.python_migrations",
         "bascule.sources.detect",
@@ -530,6 +630,37 @@ def _words(job: Job) -> str:
     if job.ledger is not None:
         words.append("with the ledger")
     return " ".join(words)
+
+
+def _object(path: str) -> str:
+    """Without the backup's id, which is another one in each run."""
+    return path.partition("/")[2] or path
+
+
+@contextlib.contextmanager
+def _statements_of_tools(boundaries: Boundaries) -> Iterator[None]:
+    """Count what is sent on connections that dumps and restores open to PostgreSQL."""
+    from bascule.databases.postgres.tool_access import Access
+
+    connect = Access.connect
+
+    def counting(access: Access, *, database: str | None = None) -> Any:
+        connection = connect(access, database=database)
+        execute = connection.execute
+
+        def counted(query: Any, *arguments: Any, **options: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                boundaries.reach("inside", f"postgresql: {' '.join(str(query).split())[:60]}")
+            return execute(query, *arguments, **options)
+
+        setattr(connection, "execute", counted)  # noqa: B010 - methods of another's class are not assigned to
+        return connection
+
+    setattr(Access, "connect", counting)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(Access, "connect", connect)  # noqa: B010
 
 
 def _count_statements(boundaries: Boundaries) -> None:

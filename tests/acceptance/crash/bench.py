@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from bascule.testing.crash import Boundaries, Ended, Forked, forked
-from tests.acceptance.crash.ground import Ground, Site
+from tests.acceptance.crash.ground import Ground, Site, backups_of
 from tests.acceptance.crash.histories import History
 from tests.acceptance.crash.truth import Truth
 
@@ -73,7 +74,7 @@ class Bench:
         self.folder = ground.project(history)
         self._pattern = ground.begin(history, self.folder)
         if history.applied:
-            self.must(self.start(self._pattern, ("up",)).wait(), history.applied_code)
+            self.must(self.start(self._pattern, history.applied_by).wait(), history.applied_code)
             ground.settle(self._pattern)
             if history.then:
                 ground.ask(self._pattern, history.then)
@@ -95,6 +96,9 @@ class Bench:
         site = self.site()
         start, end = self.reference.start, self.reference.end
         ladder = {truth.ledger: truth for truth in (end, start) if truth.whole}
+        if self.history.by_backup:
+            self.ground.remove(site)
+            return ladder
         seen: set[tuple[str, ...]] = set()
         while True:
             truth = self.ground.truth(site)
@@ -110,7 +114,13 @@ class Bench:
 
     def site(self) -> Site:
         """A database in which the history's command has not run yet."""
-        return self.ground.copy(self._pattern)
+        site = self.ground.copy(self._pattern)
+        for command in self.history.each:
+            self.must(self.start(site, command).wait(), 0)
+        if self.history.spoilt:
+            self.ground.ask(site, self.history.spoilt)
+        self.ground.settle(site)
+        return site
 
     def start(
         self,
@@ -122,12 +132,22 @@ class Bench:
     ) -> Forked:
         """The history's command, or another, in a process of its own."""
         return forked(
-            [*(self.history.command if command is None else command), "--json"],
+            [*(self.command(site) if command is None else command), "--json"],
             folder=site.folder,
             environment=site.environment,
             boundaries=boundaries,
             driver=driver,
         )
+
+    def command(self, site: Site) -> tuple[str, ...]:
+        """The history's, as it is given to Bascule there."""
+        words = self.history.command
+        if "{backup}" not in words:
+            return words
+        # Ids of one second are in no order.
+        manifests = backups_of(site).glob("*/manifest.json")
+        oldest = min(manifests, key=lambda each: each.stat().st_mtime_ns).parent.name
+        return tuple(oldest if word == "{backup}" else word for word in words)
 
     # Judging
 
@@ -139,7 +159,9 @@ class Bench:
         if truth.whole:
             if whole is None:
                 trial.wrong("state", f"left behind a ledger that no order of migrations gives: {truth.ledger}")
-            elif truth.state != whole.state:
+            elif truth.state != whole.state and not (
+                self.history.by_backup and truth.state == self.reference.end.state
+            ):
                 trial.wrong("state", f"left behind: {'; '.join(truth.differences(whole))}")
         trial.found = self._found(truth)
         self._check_status(site, trial, truth)
@@ -170,6 +192,8 @@ class Bench:
             ended = self._answered(ended, site, trial)
         self._expect(ended, self.history.code, trial)
         self._compare(site, trial, self.reference.end)
+        if self.history.by_backup:
+            self._check_backups(site, trial)
         if self.reference.mended is not None and not trial.wrongs:
             self.ground.ask(site, self.history.mend)
             self._expect(self.start(site).wait(), 0, trial)
@@ -239,6 +263,20 @@ class Bench:
         half_done = set(document.get("halfDone", ()))
         if half_done != {mark[0] for mark in truth.marks}:
             trial.wrong("told", f"status calls half done {sorted(half_done)}; there are the marks {truth.marks}")
+
+    def _check_backups(self, site: Site, trial: Trial) -> None:
+        """Every backup that is listed is whole and known, and nothing is left beside the database."""
+        for command in (("backup", "prune"), ("backup", "verify", "--mode", "hashes")):
+            self._expect(self.start(site, command).wait(), 0, trial)
+        listed = self.start(site, ("backup", "list")).wait()
+        # Killed between manifest and journal, it is a whole backup that nobody knows: it is called so.
+        wrong = [each for each in json.loads(listed.out) if each["problem"] is not None]
+        if wrong:
+            trial.wrong("state", f"a backup that is none: {wrong}")
+        if left := self.ground.scratch(site):
+            trial.wrong("state", f"left beside the database: {left}")
+        if parts := list(backups_of(site).rglob("*.part*")):
+            trial.wrong("state", f"left in the store: {parts}")
 
     def _check_nobody_is_at_work(self, site: Site, trial: Trial) -> None:
         """Where the last run had nothing to do, the note of the killed one may still be there; it binds nobody."""

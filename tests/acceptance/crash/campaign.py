@@ -24,6 +24,7 @@ from random import Random
 from bascule.domain.statement import Dialect
 from bascule.testing import PgBouncer, PostgresServer
 from bascule.testing.crash import warm_up
+from tests.acceptance.crash.backup_histories import HISTORIES as OF_BACKUPS
 from tests.acceptance.crash.bench import Bench, Fault, Trial
 from tests.acceptance.crash.ground import Ground, PostgresqlGround, SqliteGround
 from tests.acceptance.crash.histories import NOT_MET, History
@@ -31,7 +32,7 @@ from tests.acceptance.crash.kinds import KINDS, Choice, Kind, perform
 from tests.acceptance.crash.postgresql_histories import HISTORIES as ON_POSTGRESQL
 from tests.acceptance.crash.sqlite_histories import HISTORIES as ON_SQLITE
 
-HISTORIES: tuple[History, ...] = (*ON_SQLITE, *ON_POSTGRESQL)
+HISTORIES: tuple[History, ...] = (*ON_SQLITE, *ON_POSTGRESQL, *OF_BACKUPS)
 SAMPLE = 12
 """Crashes of each kind for each history, where not all of them are wanted."""
 _MEMORY = Path("/dev/shm")

@@ -52,6 +52,15 @@ class Session:
     statement: str
 
 
+def backups_of(site: Site) -> Path:
+    """The folder of its backups."""
+    return Path(site.environment["MIGRATION_BACKUP_DIR"])
+
+
+def _backups(folder: Path, name: str) -> dict[str, str]:
+    return {"MIGRATION_BACKUP_DIR": str(folder / f"{name}-backups")}
+
+
 class Ground(Protocol):
     """Makes databases, and looks at them without Bascule."""
 
@@ -78,6 +87,9 @@ class Ground(Protocol):
 
     def truth(self, site: Site) -> Truth:
         """What is really in it."""
+
+    def scratch(self, site: Site) -> Sequence[str]:
+        """What proving or restoring a backup has left beside it."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -124,6 +136,9 @@ class SqliteGround:
     def remove(self, site: Site) -> None:
         for file in site.folder.glob(f"{site.name}.db*"):
             file.unlink()
+        for folder in site.folder.glob(f".{site.name}.db.bascule-copy-*"):
+            shutil.rmtree(folder)
+        shutil.rmtree(backups_of(site), ignore_errors=True)
 
     def settle(self, site: Site) -> None:
         """SQLite works inside the process that is gone."""
@@ -152,12 +167,16 @@ class SqliteGround:
 
             return sqlite_truth(ask, ask_sidecar if beside else None)
 
+    def scratch(self, site: Site) -> Sequence[str]:
+        return [each.name for each in site.folder.glob(f".{site.name}.db.bascule-copy-*")]
+
     def close(self) -> None:
         """Every connection was closed when it had been used."""
 
     def _site(self, folder: Path) -> Site:
         name = f"run{next(self._numbers)}"
-        return Site(name=name, folder=folder, environment={"DATABASE_URL": f"sqlite:///{folder}/{name}.db", **RUNS})
+        environment = {"DATABASE_URL": f"sqlite:///{folder}/{name}.db", **_backups(folder, name), **RUNS}
+        return Site(name=name, folder=folder, environment=environment)
 
     @staticmethod
     def _file(site: Site) -> Path:
@@ -216,6 +235,7 @@ class PostgresqlGround:
     def remove(self, site: Site) -> None:
         for suffix in ("", "_state"):
             self.administrate(f"DROP DATABASE IF EXISTS {site.name}{suffix} WITH (FORCE)")
+        shutil.rmtree(backups_of(site), ignore_errors=True)
 
     def settle(self, site: Site) -> None:
         until = time.monotonic() + _PATIENCE
@@ -235,6 +255,11 @@ class PostgresqlGround:
         with self.connect(site) as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             return postgresql_truth(lambda sql: connection.execute(sql.encode()).fetchall())
+
+    def scratch(self, site: Site) -> Sequence[str]:
+        return [
+            row[0] for row in self.administrate("SELECT datname FROM pg_database WHERE datname ~ '^bascule_scratch_'")
+        ]
 
     def close(self) -> None:
         for connection in self._old:
@@ -290,7 +315,7 @@ class PostgresqlGround:
 
     def _site(self, folder: Path) -> Site:
         name = f"{self._prefix}{next(self._numbers)}"
-        environment = {"DATABASE_URL": self._way.url(name), **RUNS}
+        environment = {"DATABASE_URL": self._way.url(name), **_backups(folder, name), **RUNS}
         if self._state_elsewhere:
             environment["BASCULE_STATE_URL"] = self.server.url(f"{name}_state")
         return Site(name=name, folder=folder, environment=environment)

@@ -49,11 +49,18 @@ class History:
     """What the application has in its database already: SQL."""
     applied: bool = False
     """`up` has run before the command under test."""
+    applied_by: tuple[str, ...] = ("up",)
+    """How, where it was not all of it."""
     applied_code: int = 0
     """How that ended."""
     then: str = ""
     """What a person did after it: SQL."""
+    each: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run in every database by itself, after all that: a backup is of one database."""
+    spoilt: str = ""
+    """What the application does after those: SQL."""
     command: tuple[str, ...] = ("up",)
+    """``{backup}`` in it stands for the oldest backup of the database."""
     code: int = 0
     """How the command ends when nothing crashes."""
     mend: str = ""
@@ -63,10 +70,19 @@ class History:
     """Answers the question of exit 5 after looking at the database; None: nothing here may ask."""
     pooled: bool = True
     """It can run behind a pooler. False: its settings or temporary objects do not outlast a transaction there."""
+    looked: bool = True
+    """What a crash leaves is one of the states that migrations give. False: a person may find the tables restored and
+    the ledger not yet told, or a rollback that is not mended yet.
+    """
     slow: bool = False
     """Every run starts interpreters (an author's Python is tried in one of its own), so a sample is smaller."""
     undecidable: str = ""
     """The statement that neither mark nor catalog can decide, where there is one; in the words of the documentation."""
+
+    @property
+    def by_backup(self) -> bool:
+        """Backups are what it is about, or what it goes by."""
+        return self.group == "backups"
 
     @property
     def steps_back(self) -> bool:

@@ -50,9 +50,13 @@ class Kind:
     """It needs a session that keeps a statement waiting."""
     few: bool = False
     """Each takes long: a sample is smaller."""
+    looks: bool = False
+    """Judges what the crash left, before anything else runs."""
 
     def fits(self, history: History) -> bool:
         """The history can be crashed in this way."""
+        if self.looks and not history.looked:
+            return False
         return history.database in self.databases and (bool(history.holds) or not self.at_work)
 
 
@@ -149,7 +153,7 @@ def _kill_somewhere(bench: Bench, site: Site, choice: Choice, trial: Trial) -> N
 def _kill_process(bench: Bench, site: Site, choice: Choice, trial: Trial) -> None:
     """The real command in a real process, and the real command after it."""
     environment = {**_plain_environment(), **site.environment}
-    arguments = [*bench.history.command, "--json"]
+    arguments = [*bench.command(site), "--json"]
     crashing = [sys.executable, "-m", "bascule.testing.crash", "--at", str(choice.at), "--", *arguments]
     for command, code in ((crashing, -9), ([sys.executable, "-m", "bascule", *arguments], None)):
         done = subprocess.run(
@@ -346,7 +350,7 @@ _BOTH: tuple[Dialect, ...] = ("sqlite", "postgresql")
 
 KINDS: tuple[Kind, ...] = (
     Kind(name="killed, run again at once", databases=_BOTH, choices=_boundaries, crash=_kill),
-    Kind(name="killed, looked at", databases=_BOTH, choices=_boundaries, crash=_kill_and_look),
+    Kind(name="killed, looked at", databases=_BOTH, choices=_boundaries, crash=_kill_and_look, looks=True),
     Kind(name="killed twice", databases=_BOTH, choices=_pairs, crash=_kill_twice),
     Kind(name="killed, three come after it", databases=_BOTH, choices=_boundaries, crash=_kill_before_a_crowd),
     Kind(name="killed at any instant", databases=_BOTH, choices=_instants, crash=_kill_somewhere),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.crash.campaign import HISTORIES
 from tests.acceptance.crash.histories import NOT_MET
 from tests.acceptance.crash.postgresql_histories import HISTORIES as ON_POSTGRESQL
 from tests.acceptance.crash.sqlite_histories import HISTORIES as ON_SQLITE
@@ -46,13 +47,14 @@ def kinds(*names: str) -> list[str]:
 
 PYTHON = "python"
 """A group with tests of its own: each of its runs starts interpreters."""
+BACKUPS = "backups"
 ON_A_SERVER = (("concurrently",), ("transactions", "undecidable"), ("steps", "rollback"))
 """Groups that share a server."""
 
 
 def test_every_group_is_run() -> None:
-    run = {PYTHON, *(group for each in ON_A_SERVER for group in each)}
-    assert {each.group for each in (*ON_SQLITE, *ON_POSTGRESQL)} == run
+    run = {PYTHON, BACKUPS, *(group for each in ON_A_SERVER for group in each)}
+    assert {each.group for each in HISTORIES} == run
 
 
 @pytest.mark.parametrize("together", ON_A_SERVER, ids=" and ".join)
@@ -80,6 +82,17 @@ def test_on_sqlite_a_plain_rerun_ends_right_wherever_the_run_was_killed() -> Non
 def test_on_sqlite_a_plain_rerun_of_python_ends_right_wherever_it_was_killed() -> None:
     some = kinds("killed, run again at once", "killed, looked at", "killed twice")
     crash("--database", "sqlite", "--sample", "1", "--spread", "3", *groups(PYTHON), *some)
+
+
+def test_on_sqlite_a_backup_or_a_restore_that_was_killed_is_repaired_by_the_same_command() -> None:
+    crash("--database", "sqlite", "--sample", "2", "--spread", "2", *groups(BACKUPS))
+
+
+def test_on_postgresql_a_backup_or_a_restore_that_was_killed_is_repaired_by_the_same_command(
+    bascule_postgres_bin: Path,
+) -> None:
+    sample = ("--sample", "1", "--spread", "4")
+    crash("--database", "postgresql", *sample, *groups(BACKUPS), bin_dir=bascule_postgres_bin)
 
 
 def test_what_nobody_can_decide_is_what_the_documentation_names() -> None:

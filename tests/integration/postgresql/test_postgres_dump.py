@@ -22,7 +22,7 @@ import pytest
 from bascule.backups.encryption import Encryption, new_key
 from bascule.backups.stores.local import LocalStore
 from bascule.databases.postgres import dump as dump_module
-from bascule.databases.postgres import load
+from bascule.databases.postgres import load, scratch
 from bascule.databases.postgres.dumper import PostgresDumper
 from bascule.databases.postgres.pg_tools import find_tools
 from bascule.databases.postgres.tool_access import Access
@@ -278,6 +278,31 @@ def test_a_difference_is_told_with_its_column(url: str, store: LocalStore) -> No
     digests["public.tree"] = replace(tree, columns={**tree.columns, "label": "0" * 16})
     [difference] = dumper.verify(replace(manifest, digests=digests), store=store, encryption=None).differences
     assert (difference.table, difference.column) == ("public.tree", "label")
+
+
+def test_without_digests_what_comes_out_is_compared_with_what_went_in(
+    url: str, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumper = PostgresDumper(url)
+    manifest = taken(dumper, store, digests=False)
+    assert not any(digest.columns for digest in manifest.digests.values())
+    verified = dumper.verify(manifest, store=store, encryption=None)
+    assert (verified.is_good, verified.digests_compared, verified.rows) == (True, True, 469)
+    assert dumper.digests_of(manifest, store=store, encryption=None) == dict(dumper.digests())
+    load = scratch._load_all
+
+    def spoilt(connections: Any, *rest: Any) -> Any:
+        rows = load(connections, *rest)
+        connections[0].execute("UPDATE public.tree SET label = 'lief' WHERE label = 'leaf'")
+        connections[0].execute("UPDATE public.parent_t SET id = 3 - id, note = CASE id WHEN 1 THEN NULL ELSE 'p' END")
+        return rows
+
+    monkeypatch.setattr(scratch, "_load_all", spoilt)
+    found = dumper.verify(manifest, store=store, encryption=None).differences
+    assert {(each.table, each.column) for each in found} == {
+        ("public.tree", "label"), ("public.parent_t", "id"), ("public.parent_t", "note"),
+        ("public.child_t", "id"), ("public.child_t", "note"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

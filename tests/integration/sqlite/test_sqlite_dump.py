@@ -18,6 +18,7 @@ import pytest
 
 from bascule.backups.encryption import Encryption, new_key
 from bascule.backups.naming import new_backup_id
+from bascule.databases.sqlite import copies
 from bascule.databases.sqlite.dumper import SqliteDumper
 from bascule.databases.sqlite.layout import create_tables
 from bascule.errors import LockNotAvailable, Refused
@@ -274,6 +275,7 @@ import sys
 from pathlib import Path
 from tests.integration.dumps import manifest_of, store_in, taken
 from bascule.backups.naming import new_backup_id
+from bascule.databases.sqlite import copies
 from bascule.databases.sqlite.dumper import SqliteDumper
 import pickle
 dumper = SqliteDumper(sys.argv[1])
@@ -329,3 +331,37 @@ def test_killed_at_any_moment_the_database_is_as_before_or_restored(tmp_path: Pa
         dumper.sweep()
         assert not leftovers(database)
     assert doing == "restore" or seen == {False}
+
+
+def test_of_an_encrypted_backup_nothing_readable_comes_to_lie_beside_the_database(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, "PRAGMA journal_mode = WAL")
+    seen: list[Path] = []
+    make = copies._made
+
+    def made(path: Path, place: Path) -> tuple[Path, int]:
+        folder, handle = make(path, place)
+        seen.append(folder)
+        return folder, handle
+
+    monkeypatch.setattr(copies, "_made", made)
+    identity, recipient = new_key()
+    keys = Encryption(recipients=(recipient,), identities=(identity,))
+    dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
+    manifest = taken(dumper, store, encryption=keys)
+    assert dumper.verify(manifest, store=store, encryption=keys).is_good
+    before = dumper.digests()
+    execute(database, "DELETE FROM plain")
+    dumper.restore(manifest, store=store, encryption=keys)
+    assert dumper.digests() == before
+    assert len(seen) == 3
+    assert all(copies.is_in_memory(folder) and not folder.exists() for folder in seen)
+    # What a process that died has left there is found by the next one.
+    folder, handle = make(database, copies._place(database, 0))
+    os.close(handle)
+    assert list(dumper.sweep()) == [folder.name]
+    monkeypatch.setattr(copies, "_SPARE", 1 << 60)
+    manifest = taken(dumper, store, encryption=keys)
+    assert seen[-1].parent == database.parent
+    assert dumper.verify(manifest, store=store, encryption=keys).is_good

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from bascule.backups.endangered import Endangered, endangered
-from bascule.backups.reach import Reach, read_reach
+from bascule.backups.reach import Reach, held_erasures, read_reach
 from bascule.domain.migration import Migration, MigrationRef, Script
 from bascule.planning.steps import plan_migration
 
@@ -102,3 +102,23 @@ def test_triggers_count_only_where_they_change_rows_and_rows_are_changed() -> No
     assert read_reach(read("update t set c = 1"), [stamp]) == Reach(tables=("public.t",))
     assert read_reach(read("update t set c = 1"), [cleans]).tables is None
     assert read_reach(read("drop table t"), [cleans]).tables == ("public.t",)
+
+
+def test_what_is_to_be_kept_nowhere_is_in_no_backup_unless_more_is_destroyed_there() -> None:
+    erasing = "-- bascule: no-preimage asked to be forgotten\ndelete from users where id = 7;\n"
+    alone = read(erasing)
+    assert (alone.migrations, named(alone)) == ((), set())
+    assert [(each.line, each.reason) for each in alone.erased] == [(2, "asked to be forgotten")]
+    apart = read(f"{erasing}delete from s.orders;")
+    assert (apart.migrations, named(apart)) == (("one",), {"s.orders"})
+    assert held_erasures(apart, Reach(tables=("s.orders",))) == ()
+    # By a foreign key, or a reason that makes it the whole database, the table may come in all the same.
+    assert held_erasures(apart, Reach(tables=("s.orders", 'public."Users"'))) == apart.erased
+    assert held_erasures(apart, Reach(tables=None)) == apart.erased
+    both = read(f"{erasing}update users set note = null;")
+    assert named(both) == {"users"}
+    assert held_erasures(both, Reach(tables=("public.users",))) == both.erased
+    schema = read("-- bascule: no-preimage\ndrop schema gone cascade;\ndrop table other;")
+    assert held_erasures(schema, Reach(tables=("gone.a", "public.other"))) == schema.erased
+    assert read("-- bascule: no-preimage law\ndo $$ begin delete from users; end $$").migrations == ()
+    assert read(erasing, "sqlite").migrations == ()

@@ -99,6 +99,19 @@ def test_into_an_empty_database_what_needs_more_than_the_backup_is_left_out_and_
     )
 
 
+def test_a_comment_comes_after_what_it_speaks_of() -> None:
+    of_table = entry(10, "COMMENT", "TABLE b", 3, table="public.b")
+    of_key = entry(11, "COMMENT", "CONSTRAINT b_fkey ON b", 6, 3, table="public.b")
+    plan = plan_anew((B, of_table, of_key, A, A_KEY, B_REFERS), scratch=True)
+    assert made(plan.before) == ["b", "TABLE b", "a"]
+    entries = (A, B, of_table, A_KEY, B_REFERS, of_key)
+    plan = plan_anew(entries, scratch=True)
+    assert made(plan.after) == ["a a_pkey", "b b_fkey", "CONSTRAINT b_fkey ON b"]
+    plan = plan_in_place(entries, entries, {"public.b"}, whole=False, same_database=True)
+    assert made(plan.before) == ["b", "TABLE b"]
+    assert made(plan.after) == ["b b_fkey", "CONSTRAINT b_fkey ON b"]
+
+
 def test_partitions_go_with_their_table_at_any_depth() -> None:
     assert closed_tables(["a"], {"b": ["a"], "c": ["b"], "d": ["x"]}) == {"a", "b", "c"}
 

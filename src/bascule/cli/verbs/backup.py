@@ -137,7 +137,7 @@ def restore_command(call: Call, backup: str, tables: tuple[str, ...], to: str | 
 @verb("prune")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune_command(call: Call, dry_run: bool) -> None:
-    """Remove backups by the rules of the settings, and what dead processes left."""
+    """Remove backups and pre-images by the rules of the settings, and what dead processes left."""
     from bascule.services.backup_prune import prune
     from bascule.services.backups import sized
 
@@ -150,6 +150,8 @@ def prune_command(call: Call, dry_run: bool) -> None:
         call.output.text(f"{each.entry.id}  stays: {each.reason}")
     for path in pruned.leftovers:
         call.output.text(f"{path}  {verb_}: left by a process that died")
+    if pruned.preimages:
+        call.output.text(f"{plural(pruned.preimages, 'pre-image')} {verb_}: kept longer than the retention")
     call.output.text(
         f"{plural(len(pruned.removed), 'backup')} {verb_}, {len(pruned.kept)} stay; {sized(pruned.freed)}."
     )

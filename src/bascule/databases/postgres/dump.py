@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from bascule.databases.postgres.dump_catalog import (
     Table,
     oids_of,
     read_database,
+    read_extensions,
     read_parts,
     read_populated,
     read_sequences,
@@ -95,7 +96,10 @@ class PostgresDump:
                     parts_later = workers.run(self._job(request, store, public, moment), tasks, done=tell)
                     entries = self.entries(connection, moment)
                     parts = parts_later()
-            chosen = entries if request.tables is None else chosen_entries(entries, {t.name for t in moment.tables})
+            chosen = entries
+            if request.tables is not None:
+                extensions = read_extensions(connection, [table.oid for table in moment.tables])
+                chosen = chosen_entries(entries, {table.name for table in moment.tables}, extensions)
             streams = [write(SCHEMA, write_entries(chosen), self._schema_data(connection, chosen, moment))]
             streams += [_record(task, parts[task.name], moment.tables) for task in tasks]
             # After the rows: a value that a row has was given out by then.
@@ -109,7 +113,7 @@ class PostgresDump:
             scope="database" if request.tables is None else "tables",
             tables=tuple(table.name for table in moment.tables),
             streams=tuple(streams),
-            digests=_digests(tasks, parts) if request.digests else {},
+            digests=_digests(tasks, parts),
             tools={"pg_dump": self._tools.version},
             notes=_notes(moment, whole=request.tables is None),
         )
@@ -265,6 +269,7 @@ class PostgresDump:
             "major": moment.facts.major,
             "origin": moment.facts.origin,
             "refresh": refreshed,
+            "path": moment.facts.path,
             "parents": {table.name: list(table.parents) for table in moment.tables if table.parents},
         }
 
@@ -279,10 +284,11 @@ def name_of(entry: Entry) -> str:
     return entry.drop.rstrip(";").removeprefix(f"DROP {entry.kind} ").strip()
 
 
-def chosen_entries(entries: Sequence[Entry], tables: set[str]) -> tuple[Entry, ...]:
-    """What belongs to these tables, and all that it needs which belongs to no other table."""
+def chosen_entries(entries: Sequence[Entry], tables: set[str], extensions: Collection[str] = ()) -> tuple[Entry, ...]:
+    """What belongs to these tables, these extensions, and all that they need which belongs to no other table."""
     by_id = {entry.id: entry for entry in entries}
     chosen = {entry.id for entry in entries if entry.table in tables}
+    chosen |= {entry.id for entry in entries if entry.kind == "EXTENSION" and entry.tag in extensions}
     waiting = list(chosen)
     while waiting:
         at = waiting.pop()
@@ -332,7 +338,7 @@ def _digests(tasks: Sequence[Task], answers: Mapping[str, Mapping[str, Any]]) ->
     parts: dict[str, list[TableDigest]] = {}
     for task in tasks:
         answer = answers[task.name]
-        parts.setdefault(task.table.name, []).append(TableDigest(rows=answer["rows"], columns=answer["digest"]))
+        parts.setdefault(task.table.name, []).append(TableDigest(rows=answer["rows"], columns=answer.get("digest", {})))
     return {table: added(each) for table, each in parts.items()}
 
 

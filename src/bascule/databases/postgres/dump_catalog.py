@@ -69,8 +69,7 @@ FROM pg_catalog.pg_attribute AS a
 JOIN base ON base.type = a.atttypid AND base.next = 0
 WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY 1, 2"""
-_PARTS = """WITH part AS (
-  SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS catalog, oid, oid AS owner FROM pg_catalog.pg_class
+_PART_ROWS = """SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS catalog, oid, oid AS owner FROM pg_catalog.pg_class
   UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid, indrelid FROM pg_catalog.pg_index
   UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid, conrelid FROM pg_catalog.pg_constraint
   UNION ALL SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, oid, tgrelid FROM pg_catalog.pg_trigger
@@ -83,13 +82,24 @@ _PARTS = """WITH part AS (
   FROM pg_catalog.pg_depend AS d
   JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')"""
+_PARTS = f"""WITH part AS (
+  {_PART_ROWS}
 )
 SELECT part.catalog::oid::bigint, part.oid::bigint, pg_catalog.format('%I.%I', n.nspname, c.relname)
 FROM part
 JOIN pg_catalog.pg_class AS c ON c.oid = part.owner AND c.relkind IN ('r', 'p', 'f')
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
+_EXTENSIONS = f"""WITH part AS (
+  {_PART_ROWS}
+)
+SELECT DISTINCT x.extname::text
+FROM part
+JOIN pg_catalog.pg_depend AS d ON d.classid = part.catalog AND d.objid = part.oid
+JOIN pg_catalog.pg_depend AS e ON e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
+JOIN pg_catalog.pg_extension AS x ON x.oid = e.refobjid
+WHERE e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND part.owner = ANY (%(oids)s::oid[])"""
 _SEQUENCES = """SELECT c.oid::bigint, pg_catalog.format('%I.%I', n.nspname, c.relname)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -109,7 +119,8 @@ _DATABASE = """SELECT
   coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale'),
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
   CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-    THEN (SELECT system_identifier::text || '/' || d.oid FROM pg_catalog.pg_control_system()) END
+    THEN (SELECT system_identifier::text || '/' || d.oid FROM pg_catalog.pg_control_system()) END,
+  (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path')
 FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()"""
 
 
@@ -170,6 +181,9 @@ class DatabaseFacts:
     large_objects: int
     origin: str | None
     """What tells it from every other database; None where the server keeps that to itself."""
+    path: str
+    """Where sessions of this role look for names, if they say nothing of it: functions that compute columns and index
+    entries may be written for that."""
 
     @property
     def major(self) -> int:
@@ -243,6 +257,13 @@ def read_tables(connection: Connection, oids: Sequence[int]) -> tuple[Table, ...
 def read_parts(connection: Connection) -> Mapping[tuple[int, int], str]:
     """By catalog and oid of an index, constraint, trigger, sequence… the table that it is a part of."""
     return {(catalog, oid): name for catalog, oid, name in connection.execute(_PARTS)}
+
+
+def read_extensions(connection: Connection, oids: Sequence[int]) -> set[str]:
+    """Extensions that parts of these tables are made with. pg_dump does not tell that of an index's operator classes
+    where the index is a constraint's.
+    """
+    return {row[0] for row in connection.execute(_EXTENSIONS, {"oids": list(oids)})}
 
 
 def read_sequences(connection: Connection, oids: Sequence[int]) -> tuple[tuple[str, int, bool], ...]:

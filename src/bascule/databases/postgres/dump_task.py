@@ -84,10 +84,15 @@ class Task:
     @property
     def copy_sql(self) -> str:
         """The statement that answers the rows."""
-        columns = ", ".join(column.quoted for column in self.table.columns)
-        if self.where:
-            return f"COPY (SELECT {columns} FROM ONLY {self.table.name}{self.where}) TO STDOUT"
-        return f"COPY {self.table.name}{f' ({columns})' if columns else ''} TO STDOUT"
+        return copy_out(self.table, self.table.name, where=self.where)
+
+
+def copy_out(table: Table, name: str, *, where: str = "") -> str:
+    """The statement that answers the rows of the table under that name."""
+    columns = ", ".join(column.quoted for column in table.columns)
+    if where:
+        return f"COPY (SELECT {columns} FROM ONLY {name}{where}) TO STDOUT"
+    return f"COPY {name}{f' ({columns})' if columns else ''} TO STDOUT"
 
 
 def settings_sql() -> str:
@@ -145,10 +150,15 @@ class _Counting:
 
 
 def _from_driver(task: Task, connection: Callable[[], Connection]) -> Iterator[bytes]:
+    yield from copied_by_driver(connection(), task.copy_sql, table=task.table.name)
+
+
+def copied_by_driver(connection: Connection, copy: str, *, table: str) -> Iterator[bytes]:
+    """What COPY answers, in pieces. Raises `MigrationFailed` (``dump_failed``)."""
     import psycopg
 
     try:
-        with connection().cursor() as cursor, cursor.copy(task.copy_sql) as rows:
+        with connection.cursor() as cursor, cursor.copy(copy) as rows:
             gathered, size = [], 0
             for row in rows:
                 gathered.append(bytes(row))
@@ -158,16 +168,20 @@ def _from_driver(task: Task, connection: Callable[[], Connection]) -> Iterator[b
                     gathered, size = [], 0
             yield b"".join(gathered)
     except psycopg.Error as exc:
-        raise _failed(task, str(exc)) from exc
+        raise _failed(table, str(exc)) from exc
 
 
 def _from_psql(task: Task, program: str, environment: Mapping[str, str], snapshot: str) -> Iterator[bytes]:
-    statements = (
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        f"SET TRANSACTION SNAPSHOT '{snapshot}'",
-        settings_sql(),
-        task.copy_sql,
+    yield from copied_by_psql(
+        program, environment, task.copy_sql, table=task.table.name, begin=f"SET TRANSACTION SNAPSHOT '{snapshot}'"
     )
+
+
+def copied_by_psql(
+    program: str, environment: Mapping[str, str], copy: str, *, table: str, begin: str = ""
+) -> Iterator[bytes]:
+    """What COPY answers, in pieces; `begin` is run first. Raises `MigrationFailed` (``dump_failed``)."""
+    statements = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", *([begin] if begin else []), settings_sql(), copy)
     command = [program, "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1"]
     for statement in statements:
         command += ["-c", statement]
@@ -187,7 +201,7 @@ def _from_psql(task: Task, program: str, environment: Mapping[str, str], snapsho
             process.wait()
         if process.returncode:
             words.seek(0)
-            raise _failed(task, words.read(4000).decode(errors="replace"))
+            raise _failed(table, words.read(4000).decode(errors="replace"))
 
 
 def _ended_early(process: subprocess.Popen[bytes]) -> bool:
@@ -209,9 +223,9 @@ def _widen(pipe: int) -> None:
             fcntl.fcntl(pipe, set_size, _PIECE)
 
 
-def _failed(task: Task, words: str) -> MigrationFailed:
+def _failed(table: str, words: str) -> MigrationFailed:
     return MigrationFailed(
-        f"The rows of {task.table.name} could not be read: {' '.join(words.split())}.",
+        f"The rows of {table} could not be read: {' '.join(words.split())}.",
         code="dump_failed",
         hint="Nothing was changed. Look at the server's words; the role needs SELECT on every table of the backup, and "
         "no row security that hides rows from it.",

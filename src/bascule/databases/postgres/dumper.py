@@ -19,7 +19,7 @@ from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import BasculeError, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Dumped, DumpRequest, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Keys, Restored, Verified, Watch
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,7 +35,7 @@ class PostgresDumper:
     """
 
     dialect: Dialect = "postgresql"
-    proves_by_bytes = False
+    proves_by_bytes = True
 
     def __init__(self, url: str | Callable[[], str], *, schema: str = "bascule", workers: int | None = None) -> None:
         self._access, self._schema, self._workers = Access(url), schema, workers
@@ -72,7 +72,7 @@ class PostgresDumper:
 
         source = Source(manifest, store=store, encryption=encryption_of(encryption))
         with self._told():
-            return verify(self._access, source, major=self._major(), tables=tables, watch=watch)
+            return verify(self._access, source, major=self._major(), tables=tables, psql=self._psql(), watch=watch)
 
     def restore(
         self,
@@ -90,6 +90,22 @@ class PostgresDumper:
         with self._told():
             tools = self._own_tools(prove=False)
             return restore_in_place(self._access, source, tools=tools, schema=self._schema, tables=tables, watch=watch)
+
+    def restore_beside(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Sequence[Beside]:
+        """As the port: tables ``beside_…`` in Bascule's schema."""
+        from bascule.databases.postgres.beside import restore_beside
+
+        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        with self._told():
+            return restore_beside(self._access, source, schema=self._schema, tables=tables, watch=watch)
 
     def restore_to(
         self,
@@ -131,10 +147,20 @@ class PostgresDumper:
         return digests
 
     def digests_of(
-        self, manifest: Manifest, *, store: BackupStore, encryption: Keys | None
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
-        """As the port: they are taken with the rows, in one snapshot."""
-        return manifest.digests
+        """As the port: the rows of a backup without digests are loaded into temporary tables."""
+        if any(digest.columns for digest in manifest.digests.values()):
+            return manifest.digests
+        from bascule.databases.postgres.scratch import digests_in
+
+        with self._told():
+            return digests_in(self._access, Source(manifest, store=store, encryption=encryption_of(encryption)), tables)
 
     def sweep(self) -> Sequence[str]:
         """As the port: databases named ``bascule_scratch_…``."""
@@ -145,6 +171,14 @@ class PostgresDumper:
 
     def close(self) -> None:
         """Nothing is held between calls."""
+
+    def _psql(self) -> str | None:
+        """The program that copies rows fastest, where there is one."""
+        try:
+            program = self._own_tools(prove=False).psql
+        except Refused:
+            return None
+        return str(program) if program else None
 
     def _major(self) -> int:
         with self._access.connect() as connection:
@@ -173,9 +207,9 @@ class PostgresDumper:
         content = tools.dump_schema(self._access.environment(), snapshot=None, without=self._schema)
         entries = read_entries(content)
         with self._access.connect() as connection:
-            made_with = read_database(connection).made_with
+            facts = read_database(connection)
         try:
-            with empty_copy(self._access, entries, made_with) as name:
+            with empty_copy(self._access, entries, facts.made_with, facts.path) as name:
                 again = tools.dump_schema(self._access.environment(database=name), snapshot=None, without=self._schema)
         except (BasculeError, psycopg.Error) as exc:
             raise Refused(

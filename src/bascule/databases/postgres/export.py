@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from bascule.databases.postgres.archive import Entry
 from bascule.databases.postgres.dump import SEQUENCES
@@ -26,6 +27,7 @@ def export(source: Source, write: Callable[[bytes], object]) -> None:
         *(f"SET {name} = {literal(value)};" for name, value in RESTORE_SETTINGS.items() if name not in _LEFT_OUT),
     ]
     write(_encoded(lines))
+    write(_path(data).encode())
     write(_encoded(text for entry in plan.before for text in _statements(entry)))
     for stream in source.streams:
         columns = ", ".join(column.quoted for column in table_of(stream).columns)
@@ -42,6 +44,11 @@ def export(source: Source, write: Callable[[bytes], object]) -> None:
         )
     )
     write(_encoded(f"REFRESH MATERIALIZED VIEW {view};" for view in data["refresh"]))
+
+
+def _path(data: Mapping[str, Any]) -> str:
+    """As `look_for_names`."""
+    return f"SELECT pg_catalog.set_config('search_path', {literal(data.get('path') or '')}, false);\n\n"
 
 
 def _statements(entry: Entry) -> Iterator[str]:

@@ -16,6 +16,7 @@ from bascule.databases.postgres.dump import SCHEMA, SEQUENCES, name_of
 from bascule.databases.postgres.dump_catalog import Column, Table
 from bascule.databases.postgres.dump_task import SETTINGS
 from bascule.databases.postgres.message import literal
+from bascule.databases.postgres.row_sums import RowSum
 from bascule.domain.backup import Manifest, StreamRecord
 from bascule.errors import MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
@@ -144,19 +145,35 @@ def settings_for_session(connection: Connection) -> None:
     connection.execute(";".join(f"SET {name} = '{value}'" for name, value in RESTORE_SETTINGS.items()))
 
 
+def look_for_names(connection: Connection, path: str | None, *, local: bool) -> None:
+    """What the schema's statements name is qualified, so they need no path. Functions that compute columns, index
+    entries and checks may have been written for the application's: they run when a table is made, and when rows come
+    in.
+    """
+    connection.execute("SELECT pg_catalog.set_config('search_path', %s, %s)", (path or "", local))
+
+
 def local_settings() -> str:
     """The settings, for one transaction."""
     return ";".join(f"SET LOCAL {name} = '{value}'" for name, value in RESTORE_SETTINGS.items())
 
 
-def copy_in(connection: Connection, source: Source, stream: StreamRecord, *, into: str = "", freeze: bool) -> int:
-    """Load one stream; answers its rows. Raises psycopg.Error and what reading it raises."""
+def copy_in(
+    connection: Connection,
+    source: Source,
+    stream: StreamRecord,
+    *,
+    into: str = "",
+    freeze: bool,
+    sums: RowSum | None = None,
+) -> int:
+    """Load one stream; answers its rows. `sums` gets what went in. Raises psycopg.Error and what reading it raises."""
     table = table_of(stream)
     columns = ", ".join(column.quoted for column in table.columns)
     how = " WITH (FREEZE)" if freeze else ""
     statement = f"COPY {into or table.name}{f' ({columns})' if columns else ''} FROM STDIN{how}"
     with connection.cursor() as cursor:
-        with cursor.copy(statement) as rows, _ahead(source.pieces(stream)) as pieces:
+        with cursor.copy(statement) as rows, _ahead(source.pieces(stream), sums) as pieces:
             for piece in pieces:
                 rows.write(piece)
         loaded = cursor.rowcount
@@ -234,8 +251,8 @@ def _take_back_defaults(connection: Connection, entry: Entry) -> None:
 class _ahead:  # noqa: N801 - used as a function
     """The pieces, read in a thread that is a little ahead."""
 
-    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Generator[bytes, None, None], sums: RowSum | None) -> None:
+        self._pieces, self._sums = pieces, sums
         self._ready: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=_AHEAD)
         self._stopped = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -264,6 +281,8 @@ class _ahead:  # noqa: N801 - used as a function
             for piece in self._pieces:
                 if self._stopped:
                     return
+                if self._sums is not None:
+                    self._sums.add(piece)
                 self._ready.put(piece)
             self._ready.put(None)
         except BaseException as exc:  # noqa: BLE001 - it is raised where the pieces are wanted

@@ -13,6 +13,7 @@ from bascule.databases.postgres.load import (
     Source,
     copy_in,
     local_settings,
+    look_for_names,
     make,
     owned_sequences,
     set_sequences,
@@ -141,6 +142,7 @@ def _perform(
 ) -> dict[str, int]:
     for statement in plan.drops:
         connection.execute(statement)
+    look_for_names(connection, source.schema_data.get("path"), local=True)
     for entry in plan.before:
         _make(connection, entry)
     rows: dict[str, int] = {}

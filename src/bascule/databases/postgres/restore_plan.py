@@ -72,9 +72,9 @@ def plan_in_place(
         made.append(kept)
     again = {entry.identity for entry in made}
     rest = [entry for entry in current if entry.id in hanging and entry.identity not in again]
-    before = [entry for entry in made if entry.section != "post"] + [e for e in rest if e.section != "post"]
-    after = [entry for entry in made if entry.section == "post"] + [e for e in rest if e.section == "post"]
-    before, after = _attached_late(before, after)
+    before, after = _around_the_rows(made, backup, current)
+    rest_before, rest_after = _around_the_rows(rest, current)
+    before, after = _attached_late(before + rest_before, after + rest_after)
     return RestorePlan(
         drops=_drops(current, leaving, going, hanging, replaced),
         before=tuple(before),
@@ -98,10 +98,11 @@ def plan_anew(entries: Sequence[Entry], *, scratch: bool) -> RestorePlan:
         made.append(entry)
     # An entry may stand before one it needs only where pg_dump broke a circle; then it is not in its needs any more.
     said = [entry for entry in left if entry.kind not in _SPOKEN and not (scratch and entry.kind in NOT_IN_SCRATCH)]
+    before, after = _around_the_rows(made, entries)
     return RestorePlan(
         drops=(),
-        before=tuple(entry for entry in made if entry.section != "post"),
-        after=tuple(entry for entry in made if entry.section == "post"),
+        before=tuple(before),
+        after=tuple(after),
         locked=(),
         notes=tuple(f"{_words(entry)} needs what is not in the backup, and was left out" for entry in said),
     )
@@ -116,6 +117,21 @@ def closed_tables(names: Iterable[str], parents: Mapping[str, Sequence[str]]) ->
         grew = bool(more)
         found |= more
     return found
+
+
+def _around_the_rows(made: Sequence[Entry], *known: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """What can be made before the rows come in, and what after. A comment or a grant has no section of its own: it goes
+    with what it speaks of, which may be an index or a foreign key. `known`: the schemas that entries were taken from;
+    ids mean the same within one of them only.
+    """
+    late: set[int] = set()
+    for entries in known:
+        after: set[int] = set()
+        for entry in entries:
+            if entry.section == "post" or (entry.section == "none" and not after.isdisjoint(entry.needs)):
+                after.add(entry.id)
+                late.add(id(entry))
+    return [entry for entry in made if id(entry) not in late], [entry for entry in made if id(entry) in late]
 
 
 def _hanging(current: Sequence[Entry], going: Collection[int]) -> set[int]:

@@ -9,17 +9,28 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bascule.databases.postgres.archive import Entry
 from bascule.databases.postgres.digests import added, differing, read_digest
 from bascule.databases.postgres.dump import SCHEMA, SEQUENCES
 from bascule.databases.postgres.dump_catalog import BLOCK
-from bascule.databases.postgres.load import Source, copy_in, make, set_sequences, settings_for_session, table_of
+from bascule.databases.postgres.load import (
+    Source,
+    copy_in,
+    look_for_names,
+    make,
+    set_sequences,
+    settings_for_session,
+    table_of,
+)
 from bascule.databases.postgres.message import identifier, literal
 from bascule.databases.postgres.restore_plan import INDEXES, RestorePlan, plan_anew
+from bascule.databases.postgres.row_proof import Psql, WentIn, bytes_out, coming_out, differences, grouped
+from bascule.databases.postgres.row_sums import RowSum
 from bascule.databases.postgres.tool_access import Access
 from bascule.domain.backup import StreamRecord, TableDigest
 from bascule.errors import MigrationFailed, Refused
@@ -32,42 +43,87 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Comparison = Literal["columns", "rows", "count"]
+"""With the digests of the manifest; with the bytes that were loaded; nothing but the numbers of rows."""
+
 PREFIX = "bascule_scratch_"
 _LOCK = 7026
 """Any number: it keeps our advisory locks apart from those of others."""
 _CONNECTIONS = 2
+_TEMPORARY = "pg_temp.bascule_scratch"
 _WORTH_HALVES = 64 << 20
 
 
 def verify(
-    access: Access, source: Source, *, major: int, tables: Sequence[str] | None, watch: Watch | None = None
+    access: Access,
+    source: Source,
+    *,
+    major: int,
+    tables: Sequence[str] | None,
+    psql: str | None = None,
+    watch: Watch | None = None,
 ) -> Verified:
     """Restore to a scratch database, or to temporary tables, and compare. `major`: the server's."""
+    import psycopg
+
     begun = time.monotonic()
     wanted = source.names(tables)
     data = source.schema_data
     streams = [stream for stream in source.streams if stream.table in wanted]
     source.verify([source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES), *streams], watch)
-    compared = bool(source.manifest.digests) and data["major"] == major
+    comparison = _comparison(source, major)
+    place, proved, why = "a database of its own", True, ""
     with access.connect() as connection:
         if _may_create(connection):
-            with _scratch(access, connection, data["made_with"]) as name:
-                found, notes = _fill(access, name, source, streams, scratch=True, digests=compared, watch=watch)
-            place, proved = "a database of its own", True
+            try:
+                with _scratch(access, connection, data["made_with"]) as name:
+                    filled = _fill(
+                        access, name, source, streams, scratch=True, compare=comparison, psql=psql, watch=watch
+                    )
+            except MigrationFailed as failed:
+                if not isinstance(failed.__cause__, psycopg.errors.InsufficientPrivilege):
+                    raise
+                why = f"the role may not make all of the schema ({failed.__cause__.diag.message_primary})"
         else:
-            found = _fill_temporary(access, source, streams, digests=compared, watch=watch)
+            why = "the role may make no database"
+        if why:
+            filled = _fill_temporary(access, source, streams, compare=comparison, watch=watch)
             place, proved = "temporary tables", False
-            notes = ["the role may make no database: rows were proved, and the schema's script was not"]
+            filled.notes.append(f"{why}: rows were proved, and the schema's script was not")
+    found = filled.digests
     return Verified(
         tables=tuple(sorted(wanted)),
         rows=sum(digest.rows for digest in found.values()),
-        differences=tuple(_differences(source, found, compared=compared)),
+        differences=(*_differences(source, found, compared=comparison == "columns"), *filled.differences),
         schema_proved=proved,
-        digests_compared=compared,
+        digests_compared=comparison != "count",
         place=place,
         seconds=time.monotonic() - begun,
-        notes=tuple(notes),
+        notes=tuple(filled.notes),
     )
+
+
+def digests_in(access: Access, source: Source, tables: Sequence[str] | None) -> dict[str, TableDigest]:
+    """Of the content of a backup, digested in temporary tables. Where its types are no longer there, the names of the
+    columns are all that is told of a table.
+    """
+    wanted = source.names(tables)
+    streams = [stream for stream in source.streams if stream.table in wanted]
+    source.verify(streams)
+    found: dict[str, TableDigest] = {}
+    for name, parts in grouped(streams).items():
+        try:
+            found |= _fill_temporary(access, source, parts, compare="columns", watch=None).digests
+        except MigrationFailed:
+            rows = sum(part.rows or 0 for part in parts)
+            found[name] = TableDigest(rows=rows, columns={each.name: "" for each in table_of(parts[0]).columns})
+    return found
+
+
+def _comparison(source: Source, major: int) -> Comparison:
+    if not any(digest.columns for digest in source.manifest.digests.values()):
+        return "rows"
+    return "columns" if source.schema_data["major"] == major else "count"
 
 
 def restore_to(access: Access, source: Source, name: str, *, watch: Watch | None = None) -> Restored:
@@ -89,18 +145,18 @@ def restore_to(access: Access, source: Source, name: str, *, watch: Watch | None
             )
         source.verify(source.manifest.streams, watch)
         with _scratch(access, connection, data["made_with"]) as scratch:
-            found, notes = _fill(access, scratch, source, source.streams, scratch=False, digests=False, watch=watch)
+            filled = _fill(access, scratch, source, source.streams, scratch=False, compare="count", watch=watch)
             connection.execute(f"ALTER DATABASE {identifier(scratch)} RENAME TO {identifier(name)}")
     return Restored(
         place=name,
-        rows={table: digest.rows for table, digest in found.items()},
+        rows={table: digest.rows for table, digest in filled.digests.items()},
         seconds=time.monotonic() - begun,
-        notes=tuple(notes),
+        notes=tuple(filled.notes),
     )
 
 
 @contextmanager
-def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, Any]) -> Iterator[str]:
+def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, Any], path: str) -> Iterator[str]:
     """A scratch database with this schema, for proving what made it. Raises `Refused`, psycopg.Error."""
     with access.connect() as connection:
         if not _may_create(connection):
@@ -108,6 +164,7 @@ def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, An
         with _scratch(access, connection, made_with) as name:
             with access.connect(database=name) as filled:
                 settings_for_session(filled)
+                look_for_names(filled, path, local=False)
                 plan = plan_anew(entries, scratch=True)
                 for entry in (*plan.before, *plan.after):
                     make(filled, entry)
@@ -175,6 +232,17 @@ def _may_create(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
+@dataclass(slots=True, kw_only=True)
+class _Filled:
+    """What is in restored tables."""
+
+    digests: dict[str, TableDigest]
+    notes: list[str] = field(default_factory=list)
+    """What was left out."""
+    differences: list[Difference] = field(default_factory=list)
+    """Between what went in and what comes out."""
+
+
 def _fill(
     access: Access,
     database: str,
@@ -182,10 +250,11 @@ def _fill(
     streams: Sequence[StreamRecord],
     *,
     scratch: bool,
-    digests: bool,
+    compare: Comparison,
+    psql: str | None = None,
     watch: Watch | None,
-) -> tuple[dict[str, TableDigest], list[str]]:
-    """Schema, rows, indexes, constraints, sequences; answers what is in the tables then, and what was left out."""
+) -> _Filled:
+    """Schema, rows, indexes, constraints, sequences."""
     import psycopg
 
     plan = plan_anew(source.entries(), scratch=scratch)
@@ -195,17 +264,25 @@ def _fill(
         for _ in range(_CONNECTIONS):
             connections.append(access.connect(database=database))
             settings_for_session(connections[-1])
+            look_for_names(connections[-1], source.schema_data.get("path"), local=False)
             # The rename that comes last is written to the disk, and with it everything before.
             connections[-1].execute("SET synchronous_commit = off")
         _make_all(connections[0], plan.before, notes)
-        rows = _load_all(connections, source, streams, watch)
+        went_in = WentIn() if compare == "rows" else None
+        rows = _load_all(connections, source, streams, went_in, watch)
         _make_after(connections, plan, notes)
         set_sequences(connections[0], source.sequences(), owned=None)
         for view in source.schema_data["refresh"]:
             connections[0].execute(f"REFRESH MATERIALIZED VIEW {view}")
-        if digests:
-            return _digest_all(connections, streams), notes
-        return {table: TableDigest(rows=count, columns={}) for table, count in rows.items()}, notes
+        for connection in connections:
+            look_for_names(connection, None, local=False)
+        if compare == "columns":
+            return _Filled(digests=_digest_all(connections, streams), notes=notes)
+        filled = _Filled(digests={table: TableDigest(rows=n, columns={}) for table, n in rows.items()}, notes=notes)
+        if went_in is not None:
+            way = (psql, access.environment(database=database)) if psql else None
+            filled.differences += _compare_all(connections, source, streams, went_in, way)
+        return filled
     except psycopg.Error as exc:
         raise MigrationFailed(
             f"The backup could not be restored: {' '.join(str(exc).split())}.",
@@ -261,21 +338,28 @@ def _make_after(connections: Sequence[Connection], plan: RestorePlan, notes: lis
             make(connection, entry, owners=_lenient(connection, notes))
 
     _share(connections, work, build)
-    checks = [entry for entry in rest if entry.kind == "FK CONSTRAINT"]
-    _make_all(connections[0], [entry for entry in rest if entry.kind != "FK CONSTRAINT"], notes)
-    _share(connections, [checks], build)
+    # In pg_dump's order: a comment on a foreign key comes after that.
+    _make_all(connections[0], rest, notes)
 
 
 def _load_all(
-    connections: Sequence[Connection], source: Source, streams: Sequence[StreamRecord], watch: Watch | None
+    connections: Sequence[Connection],
+    source: Source,
+    streams: Sequence[StreamRecord],
+    went_in: WentIn | None,
+    watch: Watch | None,
 ) -> dict[str, int]:
     rows: dict[str, int] = {stream.table: 0 for stream in streams if stream.table}
+    parts = grouped(streams)
     whole, done = sum(stream.plain_bytes for stream in streams), 0
     lock = threading.Lock()
 
     def load(connection: Connection, stream: StreamRecord) -> None:
         nonlocal done
-        loaded = copy_in(connection, source, stream, freeze=False)
+        sums = RowSum() if went_in is not None and len(parts[stream.table or ""]) > 1 else None
+        loaded = copy_in(connection, source, stream, freeze=False, sums=sums)
+        if went_in is not None and sums is not None:
+            went_in.add(stream.table or "", sums)
         with lock:
             rows[stream.table or ""] += loaded
             done += stream.plain_bytes
@@ -289,13 +373,6 @@ def _load_all(
 def _digest_all(connections: Sequence[Connection], streams: Sequence[StreamRecord]) -> dict[str, TableDigest]:
     tables = {stream.table: table_of(stream) for stream in streams if stream.table}
     found: dict[str, list[TableDigest]] = {name: [] for name in tables}
-    work: list[tuple[str, str]] = []
-    for name in tables:
-        row = connections[0].execute(f"SELECT pg_catalog.pg_relation_size({literal(name)})").fetchone()
-        size = row[0] if row else 0
-        middle = size // BLOCK // 2
-        halves = [f" WHERE ctid < '({middle},0)'", f" WHERE ctid >= '({middle},0)'"] if size > _WORTH_HALVES else [""]
-        work += [(name, half) for half in halves]
     lock = threading.Lock()
 
     def digest(connection: Connection, what: tuple[str, str]) -> None:
@@ -304,19 +381,57 @@ def _digest_all(connections: Sequence[Connection], streams: Sequence[StreamRecor
         with lock:
             found[name].append(part)
 
-    _share(connections, work, digest)
+    _share(connections, _halves(connections[0], tables), digest)
     return {name: added(parts) for name, parts in found.items()}
 
 
+def _compare_all(
+    connections: Sequence[Connection],
+    source: Source,
+    streams: Sequence[StreamRecord],
+    went_in: WentIn,
+    psql: Psql | None,
+) -> list[Difference]:
+    """What comes out of the tables otherwise than it went in. One stream comes out as the bytes that it was; several
+    were loaded at once, and their rows come out mixed.
+    """
+    by_table = grouped(streams)
+    tables = {name: table_of(parts[0]) for name, parts in by_table.items()}
+    several = [name for name, parts in by_table.items() if len(parts) > 1]
+    came_out, wrong = WentIn(), []
+
+    def look(connection: Connection, what: tuple[str, str]) -> None:
+        name, where = what
+        if len(by_table[name]) > 1:
+            came_out.add(name, coming_out(connection, tables[name], where=where, psql=psql))
+        elif bytes_out(connection, tables[name], psql=psql) != by_table[name][0].plain_sha256:
+            wrong.append(name)
+
+    work = [*_halves(connections[0], several), *((name, "") for name in tables if name not in several)]
+    _share(connections, work, look)
+    wrong += [name for name in several if not came_out.of(name).same_as(went_in.of(name))]
+    return [each for name in wrong for each in differences(connections[0], source, by_table[name], psql=psql)]
+
+
+def _halves(connection: Connection, names: Iterable[str]) -> list[tuple[str, str]]:
+    """The tables, the large ones as two: by name and condition."""
+    work: list[tuple[str, str]] = []
+    for name in names:
+        row = connection.execute(f"SELECT pg_catalog.pg_relation_size({literal(name)})").fetchone()
+        size = row[0] if row else 0
+        middle = size // BLOCK // 2
+        halves = [f" WHERE ctid < '({middle},0)'", f" WHERE ctid >= '({middle},0)'"] if size > _WORTH_HALVES else [""]
+        work += [(name, half) for half in halves]
+    return work
+
+
 def _fill_temporary(
-    access: Access, source: Source, streams: Sequence[StreamRecord], *, digests: bool, watch: Watch | None
-) -> dict[str, TableDigest]:
+    access: Access, source: Source, streams: Sequence[StreamRecord], *, compare: Comparison, watch: Watch | None
+) -> _Filled:
     import psycopg
 
-    by_table: dict[str, list[StreamRecord]] = {}
-    for stream in streams:
-        by_table.setdefault(stream.table or "", []).append(stream)
-    found: dict[str, TableDigest] = {}
+    by_table = grouped(streams)
+    filled = _Filled(digests={})
     with access.connect() as connection:
         settings_for_session(connection)
         for done, (name, parts) in enumerate(by_table.items()):
@@ -328,14 +443,15 @@ def _fill_temporary(
             try:
                 connection.execute("BEGIN")
                 connection.execute(f"CREATE TEMPORARY TABLE bascule_scratch ({columns}) ON COMMIT DROP")
-                rows = sum(
-                    copy_in(connection, source, part, into="pg_temp.bascule_scratch", freeze=True) for part in parts
-                )
-                found[name] = (
-                    read_digest(connection, table, source="pg_temp.bascule_scratch")
-                    if digests
+                sums = RowSum() if compare == "rows" else None
+                rows = sum(copy_in(connection, source, part, into=_TEMPORARY, freeze=True, sums=sums) for part in parts)
+                filled.digests[name] = (
+                    read_digest(connection, table, source=_TEMPORARY)
+                    if compare == "columns"
                     else TableDigest(rows=rows, columns={})
                 )
+                if sums is not None and not sums.same_as(coming_out(connection, table, name=_TEMPORARY)):
+                    filled.differences += differences(connection, source, parts, name=_TEMPORARY)
                 connection.execute("ROLLBACK")
             except psycopg.Error as exc:
                 raise MigrationFailed(
@@ -345,7 +461,7 @@ def _fill_temporary(
                 ) from exc
             if watch is not None:
                 watch(name, done + 1, len(by_table))
-    return found
+    return filled
 
 
 def _differences(source: Source, found: dict[str, TableDigest], *, compared: bool) -> Iterator[Difference]:

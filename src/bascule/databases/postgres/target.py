@@ -22,7 +22,7 @@ from bascule.databases.postgres.session import Session
 from bascule.databases.postgres.wire import ask, exchange, settled
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
-from bascule.domain.statement import Dialect, Effect, Statement, Touch
+from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, Refused
 from bascule.ports.database import (
     Job,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from bascule.databases.postgres.preimages import PostgresPreImages
+    from bascule.domain.content import Content
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -282,19 +283,33 @@ class PostgresTarget:
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()
     ) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only statement, for diagnosis. Raises `WorkFailed` for what the server refuses."""
+        return self._look(lambda connection: connection.execute(sql).fetchall(), seconds, settings)
+
+    def contents(
+        self, tables: Sequence[ObjectName], *, most: int, seconds: float, settings: Sequence[str] = ()
+    ) -> Mapping[ObjectName, Content]:
+        """As the port."""
+        from bascule.databases.postgres.contents import read_contents
+
+        return self._look(
+            lambda connection: dict(read_contents(connection, tables, most=most, seconds=seconds)), seconds, settings
+        )
+
+    def _look(self, read: Callable[[Connection], T], seconds: float | None, settings: Sequence[str]) -> T:
+        """Within a transaction that is rolled back."""
         import psycopg
 
         # The bounds come last: RESET may be among the settings.
         before = "".join(f"{setting}\n;" for setting in settings)
         before += "" if seconds is None else _BOUNDED.format(max(1, int(seconds * 1000)))
 
-        def rows(session: Session) -> list[tuple[Any, ...]]:
+        def looked(session: Session) -> T:
             connection = session.connection
             exchange(connection, f"BEGIN READ ONLY;{session.local_path()}".encode())
             try:
                 if before:
                     connection.execute(before.encode())
-                return connection.execute(sql).fetchall()
+                return read(connection)
             except psycopg.Error as exc:
                 if connection.broken:
                     raise
@@ -303,7 +318,7 @@ class PostgresTarget:
                 if not connection.broken:
                     exchange(connection, b"ROLLBACK")
 
-        return self._connections.read(rows, "read from the database")
+        return self._connections.read(looked, "read from the database")
 
     def open_reader(self) -> Any:
         """A ``psycopg.Connection`` of its own in autocommit mode. Whoever asks for it closes it."""

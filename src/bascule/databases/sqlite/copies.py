@@ -1,25 +1,35 @@
-"""Copies of a database beside it, for as long as they are needed.
+"""Working copies of a database, for as long as they are needed.
 
-They lie on the disk that the database is on, in a folder that only its owner may enter. What a killed process leaves is
-known by nobody's holding its lock any more.
+They lie on the disk that the database is on, in a folder that only its owner may enter. Where backups are encrypted
+they are kept in memory instead, in the system's own file system for that, so that nothing unencrypted comes to lie on
+a disk; what is too large for it lies beside the database, where the same content lies anyway. What a killed process
+leaves is known by nobody's holding its lock any more.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bascule.databases.sqlite.opening import filesystem
+
 _SUFFIX = ".bascule-copy-"
+_MEMORY = Path("/dev/shm")
+_SPARE = 64 << 20
 
 
 @contextmanager
-def copy_beside(database: Path) -> Iterator[Path]:
-    """The path of a file that is not there yet; it and its folder are gone at the end. Raises OSError."""
-    folder, handle = _made(database)
+def copy_beside(database: Path, *, hidden: int | None = None) -> Iterator[Path]:
+    """The path of a file that is not there yet; it and its folder are gone at the end. Raises OSError.
+
+    `hidden`: it must not come to lie on a disk if that can be had, and this is how many bytes it will take.
+    """
+    folder, handle = _made(database, _place(database, hidden))
     try:
         yield folder / "copy.db"
     finally:
@@ -30,9 +40,12 @@ def copy_beside(database: Path) -> Iterator[Path]:
 def sweep_copies(database: Path) -> list[str]:
     """Remove what dead processes have left; answers the names of the folders."""
     found = []
-    for folder in sorted(database.parent.glob(f".{_escaped(database.name)}{_SUFFIX}*")):
+    beside = database.parent.glob(f".{_escaped(database.name)}{_SUFFIX}*")
+    for folder in sorted([*beside, *_MEMORY.glob(f"{_hidden_name(database)}{_SUFFIX}*")]):
         try:
             handle = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            continue  # somebody else's
         except FileNotFoundError:
             # The lock is made first and goes last, so there is nothing in it; a maker that misses it makes another one.
             with suppress(OSError):
@@ -51,10 +64,46 @@ def sweep_copies(database: Path) -> list[str]:
     return found
 
 
-def _made(database: Path) -> tuple[Path, int]:
+def is_in_memory(path: Path) -> bool:
+    """The copy lies on no disk."""
+    return path.is_relative_to(_MEMORY)
+
+
+def _place(database: Path, hidden: int | None) -> Path:
+    """How the folder's path begins."""
+    beside = database.with_name(f".{database.name}")
+    return _MEMORY / _hidden_name(database) if hidden is not None and _has_room(hidden) else beside
+
+
+def _hidden_name(database: Path) -> str:
+    return f".{hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:16]}"
+
+
+def _has_room(size: int) -> bool:
+    """In memory, for the copy, its journal, and whatever else runs here."""
+    try:
+        if filesystem(_MEMORY) != "tmpfs" or not os.access(_MEMORY, os.W_OK | os.X_OK):
+            return False
+        room = os.statvfs(_MEMORY)
+        free = min(room.f_bavail * room.f_frsize, _available())
+    except (OSError, ValueError):
+        return False
+    return 2 * size + _SPARE < free
+
+
+def _available() -> int:
+    """Bytes of memory that may be taken before the system begins to swap."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) << 10
+    return 0
+
+
+def _made(database: Path, place: Path) -> tuple[Path, int]:
     """A folder, and the handle that locks it."""
     while True:
-        folder = database.with_name(f".{database.name}{_SUFFIX}{secrets.token_hex(8)}")
+        folder = Path(f"{place}{_SUFFIX}{secrets.token_hex(8)}")
         folder.mkdir(mode=0o700)
         try:
             handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

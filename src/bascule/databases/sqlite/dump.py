@@ -17,7 +17,7 @@ from pathlib import Path
 from bascule.backups.encryption import Encryption
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import store_stream
-from bascule.databases.sqlite.copies import copy_beside
+from bascule.databases.sqlite.copies import copy_beside, is_in_memory
 from bascule.databases.sqlite.digests import count_rows, read_digest
 from bascule.databases.sqlite.location import Location, sqlite_uri
 from bascule.databases.sqlite.opening import connect
@@ -42,7 +42,8 @@ def dump(
     watch: Watch | None = None,
 ) -> Dumped:
     """As the port. Raises also sqlite3.Error, OSError."""
-    with copy_beside(location.path) as copy:
+    hidden = location.path.stat().st_size if encryption is not None else None
+    with copy_beside(location.path, hidden=hidden) as copy:
         os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
         source = connect(location.path, mode="rw", wait=_PATIENCE)
         try:
@@ -55,6 +56,8 @@ def dump(
         finally:
             source.close()
         held, digests, notes = _finish(copy, digests=request.digests)
+        if encryption is not None and not is_in_memory(copy):
+            notes.append("while it was taken, an unencrypted copy lay beside the database: there is no room in memory")
         size = copy.stat().st_size
         path = stream_path(request.backup_id, STREAM, encrypted=encryption is not None)
         keys = encryption.public() if encryption else None

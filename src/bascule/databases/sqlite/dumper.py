@@ -19,7 +19,7 @@ from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import LockNotAvailable, MigrationFailed, TargetUnreachable
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Dumped, DumpRequest, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Keys, Restored, Verified, Watch
 
 _PATIENCE = 10.0
 
@@ -85,6 +85,22 @@ class SqliteDumper:
         with self._told():
             return restore(self._location, self._source(manifest, store, encryption), tables=tables, watch=watch)
 
+    def restore_beside(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        watch: Watch | None = None,
+    ) -> Sequence[Beside]:
+        """As the port: tables ``bascule_beside_…``."""
+        from bascule.databases.sqlite.beside import restore_beside
+
+        with self._told():
+            source = self._source(manifest, store, encryption)
+            return restore_beside(self._location, source, tables=tables, watch=watch)
+
     def restore_to(
         self,
         manifest: Manifest,
@@ -118,9 +134,14 @@ class SqliteDumper:
             return {name: read_digest(connection, table) for name, table in found.items() if not table.virtual}
 
     def digests_of(
-        self, manifest: Manifest, *, store: BackupStore, encryption: Keys | None
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
-        """As the port."""
+        """As the port: of all tables, whichever are asked for."""
         if any(digest.columns for digest in manifest.digests.values()):
             return manifest.digests
         with self._told():

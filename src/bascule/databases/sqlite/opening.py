@@ -133,18 +133,24 @@ def refuse_unwritable(location: Location, *, read_only: bool) -> None:
 
 def network_filesystem(path: Path, *, mounts: Path = Path("/proc/self/mounts")) -> str | None:
     """The type of the network file system the path is on; None when it is on another, or the system does not tell."""
+    kind = filesystem(path, mounts=mounts)
+    return kind if kind in _NETWORK else None
+
+
+def filesystem(path: Path, *, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """The type of the file system the path is on; None when the system does not tell."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    best, kind = "", ""
+    best, kind = "", None
     for line in lines:
         _, point, type_, *_ = line.split(" ")
         # A space in a mount point is written \040.
         point = point.replace("\\040", " ")
         if len(point) >= len(best) and (point == "/" or str(path) == point or str(path).startswith(point + "/")):
             best, kind = point, type_
-    return kind if kind in _NETWORK else None
+    return kind
 
 
 def _is_there(path: Path) -> bool:

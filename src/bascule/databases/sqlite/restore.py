@@ -50,10 +50,13 @@ class Source:
         verify_stored(self._store, self._path, record=self.record, others=self.manifest.streams)
 
     @contextmanager
-    def unpacked(self, beside: Path, watch: Watch | None = None) -> Iterator[Path]:
-        """The database file, whole and looked at, in a folder of its own beside a path. Raises as `verify`, OSError."""
+    def unpacked(self, beside: Path, watch: Watch | None = None, *, stays: bool = False) -> Iterator[Path]:
+        """The database file, whole and looked at, in a folder of its own beside a path; that of an encrypted backup
+        elsewhere, unless it is to stay there. Raises as `verify`, OSError.
+        """
         self.verify()
-        with copy_beside(beside) as copy:
+        hidden = self.record.plain_bytes if self.manifest.encryption is not None and not stays else None
+        with copy_beside(beside, hidden=hidden) as copy:
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             done = 0
             with os.fdopen(handle, "wb") as file:
@@ -140,7 +143,7 @@ def restore_to(path: Path, source: Source, *, watch: Watch | None = None) -> Res
     begun = time.monotonic()
     if path.exists():
         raise _exists(path)
-    with source.unpacked(path, watch) as copy:
+    with source.unpacked(path, watch, stays=True) as copy:
         with connect_copy(copy) as connection:
             rows = _counted(connection)
             if source.record.data.get("wal"):

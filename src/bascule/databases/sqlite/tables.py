@@ -12,6 +12,8 @@ OURS = ("bascule_meta", "bascule_ledger", "bascule_step", "bascule_before")
 """Bascule's own tables, but for pre-images."""
 PREIMAGES = "bascule_preimage"
 """How the names of those begin."""
+BESIDE = "bascule_beside"
+"""How the names of tables begin that hold old rows beside those of today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ def read_tables(connection: sqlite3.Connection, schema: str = "main", *, ours: b
         f"SELECT name, sql FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         " ORDER BY rowid"
     ).fetchall():
-        if (name in OURS or name.startswith(PREIMAGES)) == ours:
+        if (name in OURS or name.startswith((PREIMAGES, BESIDE))) == ours:
             found[name] = _read_table(connection, schema, name, sql)
     return found
 

@@ -32,7 +32,7 @@ from bascule.databases.sqlite.transaction import Performer, may_set
 from bascule.databases.sqlite.waiting import until_free
 from bascule.domain.history import Fact, Holder, LedgerEntry
 from bascule.domain.schema import Snapshot
-from bascule.domain.statement import Dialect, Effect, Statement, Touch
+from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, ConfigError, Interrupted, Refused
 from bascule.ports.database import (
     Job,
@@ -50,6 +50,7 @@ from bascule.ports.database import (
 
 if TYPE_CHECKING:
     from bascule.databases.sqlite.preimages import SqlitePreImages
+    from bascule.domain.content import Content
 
 T = TypeVar("T")
 
@@ -292,6 +293,25 @@ class SqliteTarget:
                 connection.execute(f"PRAGMA query_only = {before}")
 
         return self._looking(rows)
+
+    def contents(
+        self, tables: Sequence[ObjectName], *, most: int, seconds: float, settings: Sequence[str] = ()
+    ) -> Mapping[ObjectName, Content]:
+        from bascule.databases.sqlite.contents import read_contents
+
+        def timed_out() -> bool:
+            late = self._stop.reason == "timeout"
+            self._stop.reason = None if late else self._stop.reason
+            return late
+
+        def read(connection: sqlite3.Connection) -> dict[ObjectName, Content]:
+            self._stop.limit(seconds)
+            try:
+                return dict(read_contents(connection, tables, most=most, seconds=seconds, timed_out=timed_out))
+            finally:
+                self._stop.limit(None)
+
+        return self._looking(read)
 
     def open_reader(self) -> sqlite3.Connection:
         """One that cannot write, and waits a little longer for its turn than work does."""
