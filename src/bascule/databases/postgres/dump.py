@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -70,12 +70,26 @@ class Moment:
     tables: tuple[Table, ...]
 
 
+def usual_workers() -> int:
+    """Processes that dump at the same time where nobody says how many."""
+    return min(2, os.cpu_count() or 1)
+
+
 class PostgresDump:
     """One dump. `schema` is Bascule's own, which is left out."""
 
-    def __init__(self, access: Access, *, schema: str, tools: PgTools, workers: int | None = None) -> None:
-        self._access, self._schema, self._tools = access, schema, tools
-        self._workers = workers or min(2, os.cpu_count() or 1)
+    def __init__(
+        self,
+        access: Access,
+        *,
+        schema: str,
+        tools: PgTools,
+        workers: int | None = None,
+        early: Workers | None = None,
+    ) -> None:
+        """`early`: processes that are starting already; whoever started them ends them."""
+        self._access, self._schema, self._tools, self._early = access, schema, tools, early
+        self._workers = workers or usual_workers()
 
     def dump(
         self, request: DumpRequest, *, store: BackupStore, encryption: Keys | None, watch: Watch | None = None
@@ -92,7 +106,7 @@ class PostgresDump:
                 parts = self._here(request, tasks, moment, store, public, tell)
                 entries = self.entries(connection, moment)
             else:
-                with Workers(self._workers, environment=self._access.environment()) as workers:
+                with nullcontext(self._early) if self._early else self._new_workers() as workers:
                     parts_later = workers.run(self._job(request, store, public, moment), tasks, done=tell)
                     entries = self.entries(connection, moment)
                     parts = parts_later()
@@ -117,6 +131,9 @@ class PostgresDump:
             tools={"pg_dump": self._tools.version},
             notes=_notes(moment, whole=request.tables is None),
         )
+
+    def _new_workers(self) -> Workers:
+        return Workers(self._workers, environment=self._access.environment())
 
     @contextmanager
     def moment(self, connection: Connection, names: Sequence[str] | None) -> Iterator[Moment]:

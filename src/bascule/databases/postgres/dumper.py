@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.address import without_secrets
 from bascule.databases.postgres.archive import Entry, read_entries
 from bascule.databases.postgres.digests import read_digest
-from bascule.databases.postgres.dump import PostgresDump, encryption_of, missing_rights
+from bascule.databases.postgres.dump import PostgresDump, encryption_of, missing_rights, usual_workers
 from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_tables
 from bascule.databases.postgres.dump_task import settings_sql
+from bascule.databases.postgres.dump_workers import Workers
 from bascule.databases.postgres.load import Source
 from bascule.databases.postgres.pg_tools import PgTools, find_tools
 from bascule.databases.postgres.tool_access import Access
@@ -52,10 +53,14 @@ class PostgresDumper:
         self, request: DumpRequest, *, store: BackupStore, encryption: Keys | None, watch: Watch | None = None
     ) -> Dumped:
         """As the port."""
-        with self._told():
-            dump = PostgresDump(
-                self._access, schema=self._schema, tools=self._own_tools(prove=True), workers=self._workers
-            )
+        with self._told(), ExitStack() as stack:
+            # Of a whole database they are up by the time that it is known what there is to do; of a small one they are
+            # ended unasked.
+            workers, early = self._workers or usual_workers(), None
+            if request.tables is None and workers > 1:
+                early = stack.enter_context(Workers(workers, environment=self._access.environment()))
+            tools = self._own_tools(prove=True)
+            dump = PostgresDump(self._access, schema=self._schema, tools=tools, workers=workers, early=early)
             return dump.dump(request, store=store, encryption=encryption, watch=watch)
 
     def verify(
