@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bascule.rollback.pictures.picture import Picture
-
 from bascule.domain.migration import Script
 from bascule.domain.statement import Dialect, Insight, Statement
 from bascule.domain.way_back import Foretold
 from bascule.planning.steps import plan_migration, read_script
 from bascule.rollback.foretold import foretell
+from bascule.rollback.pictures.picture import Picture
 from bascule.sources.detect import open_source
 
 DIFFER = ("diff", "noop-diff", "error")

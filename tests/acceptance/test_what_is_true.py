@@ -110,3 +110,14 @@ def test_a_file_whose_links_lead_in_a_circle_is_named(project: Project) -> None:
     assert done.code != 0
     assert "2_b.sql is a link that" in done.json["message"]
     assert sqlite3.connect(project.folder / "app.db").execute("select count(*) from sqlite_master").fetchone() == (0,)
+
+
+def test_the_plan_and_a_dry_run_name_the_hooks(project: Project) -> None:
+    project.write("1_a", "create table t (a int);")
+    hooks = project.folder / "migrations" / "hooks"
+    hooks.mkdir()
+    (hooks / "before_up.sql").write_text("create table made_by_a_hook (a int);")
+    assert "hooks/before_up.sql before" in project.well("plan").out
+    (hook,) = project.well("plan", "--json").json["hooks"]
+    assert hook.endswith("hooks/before_up.sql before")
+    assert "hooks/before_up.sql before" in project.well("up", "--dry-run").out

@@ -29,13 +29,15 @@ def run_hooks(context: Context, lease: Lease, event: HookEvent) -> None:
 
 def hooks_around(context: Context, direction: Literal["up", "rollback"]) -> str:
     """What runs besides the migrations, in words that end a sentence; empty where nothing does."""
-    there = {hook.event: hook.script.path for hook in context.hooks() if not hook.script.empty}
-    words = [
-        f"{there[event]} {when}"
-        for event, when in ((f"before_{direction}", "before"), (f"after_{direction}", "after"))
-        if event in there
-    ]
+    words = hooks_of(context, direction)
     return f", with {' and '.join(words)}" if words else ""
+
+
+def hooks_of(context: Context, direction: Literal["up", "rollback"]) -> tuple[str, ...]:
+    """The scripts that run besides, each with when."""
+    there = {hook.event: hook.script.path for hook in context.hooks() if not hook.script.empty}
+    events = ((f"before_{direction}", "before"), (f"after_{direction}", "after"))
+    return tuple(f"{there[event]} {when}" for event, when in events if event in there)
 
 
 def _run(context: Context, lease: Lease, hook: Hook) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ class PlanReport:
 
     migrations: tuple[PlannedMigration, ...]
     warnings: tuple[str, ...]
+    hooks: tuple[str, ...] = ()
+    """The project's scripts that run besides: ``hooks/before_up.sql before``."""
     forecast: Forecast | None = None
     """None: nobody has looked at what the target holds."""
 
@@ -65,6 +67,7 @@ class PlanReport:
             "migrations": [describe(each) | _foretold(found, each.name) for each in self.migrations],
             "dataImpact": self.data_impact,
             "warnings": list(self.warnings),
+            "hooks": list(self.hooks),
         }
         if found is not None:
             answer |= {
@@ -97,7 +100,8 @@ def plan(
     situation = look(context)
     check_applied(context, situation)
     choice = choose(context, situation, names=names, to=to, steps=steps)
-    return PlanReport(migrations=choice.planned(context), warnings=choice.warnings)
+    planned = choice.planned(context)
+    return PlanReport(migrations=planned, warnings=choice.warnings, hooks=_hooks(context, planned))
 
 
 def create_plan(
@@ -112,7 +116,16 @@ def create_plan(
     planned = choice.planned(context)
     found = forecast(context, planned, situation)
     unseen = tuple(f"Could not be looked at: {words}" for words in found.unseen)
-    return replace(PlanReport(migrations=planned, warnings=(*choice.warnings, *unseen)), forecast=found)
+    report = PlanReport(migrations=planned, warnings=(*choice.warnings, *unseen), hooks=_hooks(context, planned))
+    return replace(report, forecast=found)
+
+
+def _hooks(context: Context, planned: Sequence[PlannedMigration]) -> tuple[str, ...]:
+    if not planned:
+        return ()
+    from bascule.services.hooks import hooks_of
+
+    return hooks_of(context, "up")
 
 
 def overall(migrations: tuple[PlannedMigration, ...]) -> str:

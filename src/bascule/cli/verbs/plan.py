@@ -34,6 +34,8 @@ def command(call: Call, names: tuple[str, ...], to: str | None, out: str | None)
         call.output.text(call.output.clean(line))
     if not report.migrations:
         call.output.text("Nothing to do.")
+    if report.hooks:
+        call.output.text(f"Hooks: {', '.join(report.hooks)}.")
     for warning in report.warnings:
         call.output.warn(warning)
     if written is not None:
