@@ -107,6 +107,33 @@ def test_rows_that_went_along_with_others_are_put_back(postgresql: World) -> Non
     assert postgresql.ask("SELECT * FROM posts ORDER BY id") == [(1, 1), (2, 3)]
 
 
+def test_what_the_session_did_before_is_not_held_against_a_migration(postgresql: World) -> None:  # noqa: F811
+    postgresql.ask("CREATE TABLE other (id int PRIMARY KEY)")
+    postgresql.project.write("2_fill", "INSERT INTO other VALUES (1), (2);", "DELETE FROM other;")
+    postgresql.project.write("3_caps", "UPDATE users SET name = upper(name);", "SELECT 1;")
+    postgresql.project.write("4_empty", "TRUNCATE other CASCADE;", "SELECT 1;")
+    postgresql.up("--accept-data-loss")
+    for name in ("4_empty", "3_caps", "2_fill"):
+        run = postgresql.back()
+        assert (run["name"], run["verdict"]) == (name, "exact"), run
+
+
+def test_what_somebody_else_made_of_it_since_is_not_mended(postgresql: World) -> None:  # noqa: F811
+    postgresql.ask("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    postgresql.ask("ALTER TABLE users ALTER name SET DEFAULT 'a'")
+    postgresql.project.write(
+        "2_more",
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2';\n"
+        "ALTER TABLE users ALTER name SET DEFAULT 'b';",
+        "SELECT 1;",
+    )
+    postgresql.up()
+    postgresql.ask("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 333'")
+    postgresql.ask("ALTER TABLE users ALTER name SET DEFAULT 'theirs'")
+    assert postgresql.back()["verdict"] == "lossy"
+    assert postgresql.ask("SELECT f()") == [(333,)]
+
+
 def test_sqlites_own_tables_need_no_backup(sqlite: World) -> None:  # noqa: F811
     sqlite.ask("CREATE TABLE counted (id integer PRIMARY KEY AUTOINCREMENT)")
     sqlite.ask("INSERT INTO counted VALUES (7)")

@@ -17,7 +17,7 @@ _VERDICTS = {
     "cosmetic": "the schema is as it was before, but for generated names or layout",
     "lossy": "the schema is NOT as it was before",
     "none": "there was no way back; the schema was left as it is",
-    "unverified": "the schema could not be compared with how it was before",
+    "unverified": "whether all is as it was before could not be seen",
 }
 
 

@@ -25,6 +25,8 @@ class RowWork:
     """Schema and name of those that the migration or its way back may write to or take rows from."""
     follow: bool = False
     """Rows may be changed or deleted, and rows of other tables along with them."""
+    cascades: bool = False
+    """A script says CASCADE, which takes rows of every table that refers to another."""
     carries: bool = False
     """The way back writes rows, which it may take from tables that the migration makes."""
     code: bool = False

@@ -9,6 +9,7 @@ privileges are not mended: whoever looks at the verdict decides about those.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ Parts = Mapping[str, Any]
 _SAME_VALUES = {"text", "character varying"}
 """Types between which nothing is converted and no row is written."""
 _PLAIN_COLUMN = frozenset(("name", "type", "not_null", "default", "collation", "comment", "statistics", "named"))
+_CASTS = re.compile(r"::[\w\". ]+(?:\(\d+(?:,\d+)?\))?(?:\[\])?")
+_WORDS = re.compile(r"'(?:[^']|'')*'|\w+")
 _LATE = ("FOREIGN KEY", "EXCLUDE")
 """What a constraint begins with that needs others to be there."""
 
@@ -41,22 +44,30 @@ class Mend:
 
 
 def mends(
-    before: Snapshot, after: Snapshot, dialect: Dialect, made: Made = frozenset(), made_again: Made = frozenset()
+    before: Snapshot,
+    after: Snapshot,
+    dialect: Dialect,
+    made: Made = frozenset(),
+    made_again: Made = frozenset(),
+    scripts: str | None = None,
 ) -> tuple[Mend, ...]:
     """What leads from `after` towards `before`, in an order in which it can be run; both look at the same touch.
     `made`: what the migration's scripts make, and may be taken away where it was not there before; `made_again`: what
-    the down script makes.
+    the down script makes; `scripts`: the text of both, None: not to be asked. What now stands there and is in neither
+    of them is somebody else's work, and stays.
     """
     found: list[Mend] = []
     for key, old in before.objects.items():
         kind, _, name = key.partition(" ")
         new = after.objects.get(key)
         if kind == "function" and dialect == "postgresql":
-            found += _routine(name, old, new)
+            found += _routine(name, old, new, scripts)
         if kind != "table" or old.get("mentions") or (new is None and not old.get("partial")):
             continue
         if old != new:
-            found += (_sqlite if dialect == "sqlite" else _postgresql)(name, old, new or {})
+            found += (
+                _sqlite(name, old, new or {}) if dialect == "sqlite" else _postgresql(name, old, new or {}, scripts)
+            )
     if dialect == "postgresql":
         found += _left_behind(before, after, made, made_again)
     return tuple(sorted(found, key=_turn))
@@ -74,27 +85,41 @@ def _turn(mend: Mend) -> int:
 # PostgreSQL
 
 
-def _routine(name: str, old: Parts, new: Parts | None) -> Iterator[Mend]:
+def _routine(name: str, old: Parts, new: Parts | None, scripts: str | None) -> Iterator[Mend]:
     """The catalog's own text of a function replaces whatever stands there now."""
     text = old.get("definition")
     if not isinstance(text, str) or not text.startswith("CREATE OR REPLACE") or old.get("linked"):
         return
-    if new is None or new.get("definition") != text:
+    if new is None or (new.get("definition") != text and _is_said(_body(new.get("definition")), scripts)):
         yield Mend(sql=text.rstrip().rstrip(";"), words=f"function {name} as it was")
 
 
-def _postgresql(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+def _body(definition: object) -> str:
+    """The text of a routine without its head."""
+    return str(definition).partition("$function$")[2].rpartition("$function$")[0] or str(definition)
+
+
+def _is_said(present: object, scripts: str | None) -> bool:
+    """What stands there now comes from the migration's scripts: all its words stand in them."""
+    if scripts is None or present is None:
+        return True
+    said = scripts.lower()
+    return all(word in said for word in _WORDS.findall(_CASTS.sub("", str(present)).lower()))
+
+
+def _postgresql(table: str, old: Parts, new: Parts, scripts: str | None) -> Iterator[Mend]:
     counterparts = {each["name"]: each for each in new.get("columns", ())}
     for column in old.get("columns", ()):
         if column["name"] in counterparts:
-            yield from _column(table, column, counterparts[column["name"]])
+            yield from _column(table, column, counterparts[column["name"]], scripts)
         elif new and column.keys() <= _PLAIN_COLUMN:
             yield _again(table, column)
-    if not old.get("partial") and not new.get("partial") and old.get("comment") != new.get("comment"):
+    whole = not old.get("partial") and not new.get("partial")
+    if whole and old.get("comment") != new.get("comment") and _is_said(new.get("comment"), scripts):
         yield _comment(f"TABLE {table}", old.get("comment"), f"comment of {table}")
-    yield from _constraints(table, old, new)
-    yield from _defined("index", table, old.get("indexes", {}), new.get("indexes", {}))
-    yield from _defined("trigger", table, old.get("triggers", {}), new.get("triggers", {}))
+    yield from _constraints(table, old, new, scripts)
+    yield from _defined("index", table, old.get("indexes", {}), new.get("indexes", {}), scripts)
+    yield from _defined("trigger", table, old.get("triggers", {}), new.get("triggers", {}), scripts)
 
 
 def _again(table: str, column: Parts) -> Mend:
@@ -110,7 +135,7 @@ def _again(table: str, column: Parts) -> Mend:
     )
 
 
-def _column(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+def _column(table: str, old: Parts, new: Parts, scripts: str | None) -> Iterator[Mend]:
     if any(each.get("inherited") == "only" or each.get("identity") or each.get("generated") for each in (old, new)):
         return
     name = old["name"]
@@ -119,7 +144,7 @@ def _column(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
         default = old.get("default")
         change = "DROP DEFAULT" if default is None else f"SET DEFAULT {default}"
         # A sequence of which the column is no longer the owner may be gone.
-        if default is None or "nextval(" not in default:
+        if (default is None or "nextval(" not in default) and _is_said(new.get("default"), scripts):
             yield Mend(sql=f"{alter} {change}", words=f"default of {table}.{_quoted(name)} as it was")
     if {old.get("type"), new.get("type")} == _SAME_VALUES:
         yield Mend(sql=f"{alter} TYPE {old['type']}", words=f"type of {table}.{_quoted(name)} as it was")
@@ -131,18 +156,19 @@ def _column(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
             sql=f"{alter} SET STATISTICS {old.get('statistics', -1)}",
             words=f"statistics target of {table}.{_quoted(name)} as it was",
         )
-    if old.get("comment") != new.get("comment"):
+    if old.get("comment") != new.get("comment") and _is_said(new.get("comment"), scripts):
         yield _comment(f"COLUMN {table}.{_quoted(name)}", old.get("comment"), f"comment of {table}.{_quoted(name)}")
 
 
-def _constraints(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
+def _constraints(table: str, old: Parts, new: Parts, scripts: str | None) -> Iterator[Mend]:
     here, there = old.get("constraints", {}), new.get("constraints", {})
     for name, item in here.items():
         definition = item.get("definition")
         if definition is None or item.get("inherited"):
             continue
         if name in there:
-            if there[name].get("definition") != definition and not there[name].get("inherited"):
+            changed = there[name].get("definition") != definition and not there[name].get("inherited")
+            if changed and _is_said(name, scripts):
                 again = f"DROP CONSTRAINT {_quoted(name)}, ADD CONSTRAINT {_quoted(name)} {definition}"
                 yield Mend(sql=f"ALTER TABLE {table} {again}", words=f"constraint {name} of {table} as it was")
             if item.get("comment") != there[name].get("comment"):
@@ -163,7 +189,7 @@ def _constraints(table: str, old: Parts, new: Parts) -> Iterator[Mend]:
             yield _comment(what, item["comment"], f"comment of constraint {name} of {table}")
 
 
-def _defined(word: str, table: str, here: Parts, there: Parts) -> Iterator[Mend]:
+def _defined(word: str, table: str, here: Parts, there: Parts, scripts: str | None) -> Iterator[Mend]:
     """Indexes and triggers, whose definitions are statements."""
     for name, item in here.items():
         definition = item.get("definition")
@@ -173,7 +199,8 @@ def _defined(word: str, table: str, here: Parts, there: Parts) -> Iterator[Mend]
         full = f"{schema}.{_quoted(name)}" if schema else _quoted(name)
         what = f"TRIGGER {_quoted(name)} ON {table}" if word == "trigger" else f"INDEX {full}"
         if name in there:
-            if there[name].get("definition") not in (definition, None):
+            # An index over a column that is converted is another one without being named.
+            if there[name].get("definition") not in (definition, None) and (word == "index" or _is_said(name, scripts)):
                 drop = f"DROP {what}"
                 yield Mend(sql=definition, first=drop, words=f"{word} {name} of {table} as it was")
             if item.get("comment") != there[name].get("comment"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from bascule.domain.preimage import KeepKind
 from bascule.domain.statement import Dialect, Insight, Statement
+from bascule.rollback.rows_verdict import TRUNCATES_MORE
 
 _PLAIN_NODES = re.compile(
     "A_Expr|BoolExpr|NullTest|BooleanTest|ColumnRef|A_Const|TypeCast|TypeName|String|List|CoalesceExpr|A_ArrayExpr"
@@ -107,7 +108,7 @@ def _postgresql(statement: Statement) -> Iterator[Read]:
         for named in node["relations"]:
             yield _of(named["RangeVar"], "table", words="empties")
         if node["behavior"] == "DROP_CASCADE":
-            yield Read(kind="table", name="", why="CASCADE empties every table that refers to them")
+            yield Read(kind="table", name="", why=TRUNCATES_MORE)
     elif kind in ("UpdateStmt", "DeleteStmt", "InsertStmt"):
         yield from _rows(kind, node, statement.text)
 

@@ -12,6 +12,9 @@ from collections.abc import Collection, Sequence
 from bascule.domain.preimage import PreImage
 from bascule.domain.rowlook import RowLook, RowsJudged
 
+TRUNCATES_MORE = "CASCADE empties every table that refers to them"
+"""Of a TRUNCATE, why nothing is kept of tables that it does not name."""
+
 _ROWS = ("update", "delete", "retype")
 
 
@@ -37,9 +40,18 @@ def judge_rows(looks: Sequence[RowLook], kept: Sequence[PreImage], *, writes: bo
     return RowsJudged(lost=tuple(lost), unknown=tuple(unknown), notes=tuple(notes), proved=frozenset(proved))
 
 
-def without_proved(kept: Sequence[PreImage], proved: Collection[str]) -> tuple[PreImage, ...]:
-    """Those that say nothing of a table that was seen to be whole: nothing of it was lost, kept or not."""
-    return tuple(each for each in kept if each.name not in proved or (each.back and "rows" in each.back))
+def without_proved(
+    kept: Sequence[PreImage], proved: Collection[str], *, all_proved: bool = False
+) -> tuple[PreImage, ...]:
+    """Those that say nothing of a table that was seen to be whole: nothing of it was lost, kept or not. `all_proved`:
+    all that were looked at are whole; those that a TRUNCATE … CASCADE empties are among them.
+    """
+    return tuple(
+        each
+        for each in kept
+        if not (all_proved and not each.name and each.why == TRUNCATES_MORE)
+        and (each.name not in proved or (each.back and "rows" in each.back))
+    )
 
 
 def _is_told(look: RowLook, mine: Sequence[PreImage]) -> bool:

@@ -20,6 +20,7 @@ _FROM = re.compile(
 )
 _CHANGES = re.compile(r"\b(?:update|delete|merge|truncate)\b", re.IGNORECASE)
 _TAKES = re.compile(r"\b(?:insert|update|delete|replace|merge|copy|select|do|call)\b", re.IGNORECASE)
+_CASCADES = re.compile(r"\btruncate\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
 _WRITES = re.compile(r"\b(?:insert|update|delete|replace)\b", re.IGNORECASE)
 
 Tables = dict[tuple[str | None, str], Copying]
@@ -49,7 +50,8 @@ def rows_written(planned: PlannedMigration, dialect: Dialect) -> RowWork | None:
         looked: Tables = dict.fromkeys(_sources(down.text), "look")
         tables = looked | tables
     follow = planned.destroys != () or any(_CHANGES.search(each.text) for each in scripts)
-    return RowWork(tables=_sorted(tables), code=code, follow=follow, carries=_carries(down))
+    cascades = any(_CASCADES.search(each.text) for each in scripts)
+    return RowWork(tables=_sorted(tables), code=code, follow=follow, cascades=cascades, carries=_carries(down))
 
 
 def _carries(down: Script | None) -> bool:

@@ -33,12 +33,13 @@ def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: st
     try:
         outside = context.policy.outside
         made, made_again = _made(context, planned)
+        scripts = _scripts(planned)
         told: list[str] = []
         kept = {column for each in context.target.preimages().kept(planned.name) for column in _columns(each)}
         for _ in range(_LOOKS):
             after = context.target.snapshot(Touch(everything=True) if before.whole else planned.touch)
             todo = mends(
-                leave_out(before, outside), leave_out(after, outside), context.target.dialect, made, made_again
+                leave_out(before, outside), leave_out(after, outside), context.target.dialect, made, made_again, scripts
             )
             todo = tuple(each for each in todo if not each.fills or each.fills in kept)
             told += [_one(context, lease, planned, run_id, each) for each in todo]
@@ -53,6 +54,12 @@ def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: st
         return tuple(dict.fromkeys(told))
     except (BasculeError, WorkFailed) as problem:
         return (f"what the down script left different could not be mended: {problem}",)
+
+
+def _scripts(planned: PlannedMigration) -> str | None:
+    """Their texts; None where Python may put together what it sends."""
+    both = [each for each in (planned.migration.up, planned.migration.down) if each is not None]
+    return None if any(each.language == "python" for each in both) else "\n".join(each.text for each in both)
 
 
 def _made(context: Context, planned: PlannedMigration) -> tuple[Made, Made]:

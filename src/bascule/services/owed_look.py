@@ -23,7 +23,7 @@ def owed_look(context: Context) -> Fact | None:
     if not facts or facts[-1].direction != "down" or facts[-1].kind in ("run_started", "mending_ended"):
         return None
     last = facts[-1]
-    if last.kind == "verdict" and not last.data.get("differences"):
+    if last.kind == "verdict" and (last.data.get("final") or not last.data.get("differences")):
         return None
     return last
 

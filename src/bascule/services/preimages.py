@@ -161,7 +161,8 @@ def came_back(context: Context, planned: PlannedMigration, run_id: str) -> CameB
         return CameBack(unknown=(f"what was put back could not be read: {problem}",))
     looks = [each for each in looks if each.back_run in (run_id, None)]
     judged = judge_rows(looks, mine, writes=_writes(planned))
-    doubted = without_proved(mine, judged.proved)
+    whole = bool(looks) and all(each.whole and each.undisturbed for each in looks)
+    doubted = without_proved(mine, judged.proved, all_proved=whole)
     return CameBack(
         notes=(*(words for each in mine if (words := _words(each))), *judged.notes),
         lost=(

@@ -374,5 +374,5 @@ _VERDICTS = {
     "cosmetic": "the schema is as it was before, but for generated names or layout.",
     "lossy": "the schema is NOT as it was before.",
     "none": "it was taken off the ledger; the schema was left as it is.",
-    "unverified": "the schema could not be compared with how it was before.",
+    "unverified": "whether all is as it was before could not be seen.",
 }

@@ -96,7 +96,9 @@ def judged(
     """
     try:
         reached, differences = _look(context, planned, before, why_not, mended=mended)
-        _remember(context, planned, run_id, reached, differences)
+        # Nothing is mended behind it, or everything has been.
+        final = mended or why_not is not None or before is None
+        _remember(context, planned, run_id, reached, differences, final=final)
     except (BasculeError, WorkFailed) as problem:
         return "unverified", (f"the look at the schema afterwards failed: {problem}",)
     return reached, differences
@@ -148,14 +150,21 @@ def _hidden(context: Context, touch: Touch, before: Snapshot, after: Snapshot) -
 
 
 def _remember(
-    context: Context, planned: PlannedMigration, run_id: str, reached: Verdict, differences: tuple[str, ...]
+    context: Context,
+    planned: PlannedMigration,
+    run_id: str,
+    reached: Verdict,
+    differences: tuple[str, ...],
+    *,
+    final: bool,
 ) -> None:
+    """`final`: no look is owed any more."""
     fact = Fact(
         kind="verdict",
         run_id=run_id,
         migration=planned.name,
         direction="down",
-        data={"verdict": reached, "differences": list(differences)},
+        data={"verdict": reached, "differences": list(differences)} | ({"final": True} if final else {}),
     )
     context.target.append((fact,), durable=False)
 
@@ -165,7 +174,7 @@ def _remember_quietly(
 ) -> None:
     """The rollback is done, and its report says the same."""
     with contextlib.suppress(BasculeError, WorkFailed):
-        _remember(context, planned, run_id, reached, differences)
+        _remember(context, planned, run_id, reached, differences, final=True)
 
 
 def _publish(context: Context, name: str, run_id: str, migration: str, **data: object) -> None:

@@ -68,11 +68,13 @@ BEGIN
 END
 $have$;
 
--- Remember which tables there are as a transaction begins, and which file each is in.
+-- Remember which tables there are as a transaction begins, which file each is in, and what the server has counted of them so far:
+-- its counts of a session's work are not set back with each transaction.
 CREATE OR REPLACE FUNCTION @schema@.rows_there() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $there$
 BEGIN
-  PERFORM set_config('bascule.tables', (SELECT coalesce(jsonb_object_agg(c.oid::text, c.relfilenode), '{}') FROM pg_class AS c
+  PERFORM set_config('bascule.tables', (SELECT coalesce(jsonb_object_agg(c.oid::text, jsonb_build_array(c.relfilenode::text,
+      pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid))), '{}') FROM pg_class AS c
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.relnamespace <> ALL (ARRAY['pg_catalog'::regnamespace::oid, 'information_schema'::regnamespace::oid])
       AND c.relnamespace <> to_regnamespace($own$@schema@$own$) AND c.relnamespace::regnamespace::text NOT LIKE 'pg!_%' ESCAPE '!')::text, true);
 END
@@ -110,7 +112,7 @@ END
 $table$;
 
 -- In front of an up: how the rows of these tables are.
-CREATE OR REPLACE FUNCTION @schema@.rows_before(of_migration text, of_run text, tables jsonb, follow boolean, bound bigint, room bigint) RETURNS void
+CREATE OR REPLACE FUNCTION @schema@.rows_before(of_migration text, of_run text, tables jsonb, follow boolean, cascades boolean, bound bigint, room bigint) RETURNS void
 LANGUAGE plpgsql AS $before$
 DECLARE
   named jsonb;
@@ -145,7 +147,7 @@ BEGIN
         SELECT w FROM unnest(wanted) AS w
         UNION
         SELECT k.conrelid FROM follows JOIN pg_constraint AS k ON k.confrelid = id AND k.contype = 'f'
-          AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+          AND (cascades OR k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
       SELECT id FROM follows WHERE id IS NOT NULL);
     found := found || wanted;
   END IF;
@@ -313,7 +315,10 @@ BEGIN
     told := @schema@.rows_digest(seen.relation, @schema@.preimage_key(seen.relation, '{}'), @schema@.rows_columns(seen.relation), left_over);
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     UPDATE @schema@.rowlook AS r SET keyed_after = @schema@.preimage_key(r.relation, '{}'), columns_after = @schema@.rows_columns(r.relation),
-      after = told WHERE r.id = seen.id;
+      -- What TRUNCATE takes away is in none of the server's counts.
+      after = told || CASE WHEN current_setting('bascule.tables', true)::jsonb -> seen.relation::text ->> 0
+          IS DISTINCT FROM (SELECT c.relfilenode::text FROM pg_class AS c WHERE c.oid = seen.relation)
+        THEN '{"rewritten": true}'::jsonb ELSE '{}'::jsonb END WHERE r.id = seen.id;
   END LOOP;
   PERFORM @schema@.preimage_settings(was);
 END
@@ -328,13 +333,16 @@ DECLARE
   there constant jsonb := coalesce(nullif(current_setting('bascule.tables', true), ''), '{}');
 BEGIN
   RETURN QUERY
-    SELECT c.oid, pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid), pg_stat_get_xact_tuples_deleted(c.oid),
-      'nobody knew beforehand that the migration would write to it'
-    FROM pg_class AS c WHERE there ? c.oid::text
-      AND pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid) > 0;
+    SELECT w.oid, w.ins, w.upd, w.del, 'nobody knew beforehand that the migration would write to it'
+    FROM (
+      SELECT c.oid, pg_stat_get_xact_tuples_inserted(c.oid) - (was ->> 1)::bigint AS ins,
+        pg_stat_get_xact_tuples_updated(c.oid) - (was ->> 2)::bigint AS upd, pg_stat_get_xact_tuples_deleted(c.oid) - (was ->> 3)::bigint AS del
+      FROM jsonb_each(there) AS t (id, was) JOIN pg_class AS c ON c.oid = t.id::oid
+    ) AS w
+    WHERE w.ins + w.upd + w.del > 0;
   IF code THEN
     RETURN QUERY SELECT c.oid, 0::bigint, 0::bigint, 0::bigint, 'it was emptied, or written anew, by code'
-      FROM pg_class AS c WHERE there ? c.oid::text AND (there ->> c.oid::text)::oid <> c.relfilenode;
+      FROM jsonb_each(there) AS t (id, was) JOIN pg_class AS c ON c.oid = t.id::oid AND c.relfilenode::text <> was ->> 0;
   END IF;
 END
 $written$;
@@ -370,7 +378,7 @@ BEGIN
           left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
           told := told || jsonb_build_object('same', told -> 'sums' IS NOT DISTINCT FROM look.after -> 'sums' AND told -> 'rows' = look.after -> 'rows'
             -- What others wrote while the up ran is in one of its own two looks alone.
-            AND (look.before ? 'made' OR (look.after ->> 'rows')::bigint = (look.before ->> 'rows')::bigint + look.inserted - look.deleted));
+            AND (look.before ? 'made' OR look.after ? 'rewritten' OR (look.after ->> 'rows')::bigint = (look.before ->> 'rows')::bigint + look.inserted - look.deleted));
         END IF;
       ELSIF look.after IS NULL THEN
         -- The up took it away, and nobody has made one of that name since.
