@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bascule.domain.statement import Dialect
 from bascule.ports.dump import Beside
@@ -25,6 +25,39 @@ def merge_sql(beside: Beside, dialect: Dialect, differing: Sequence[str]) -> tup
     """
     wanted = beside.there and (beside.key or beside.columns)
     return tuple(_statements(beside, dialect, differing)) if wanted else ()
+
+
+def parents_first(tables: Sequence[Beside], references: Iterable[tuple[str, str]]) -> tuple[Beside, ...]:
+    """So that a row comes behind the one that it refers to. `references`: a table's name, and that of one which it
+    refers to; in a circle the order stays as it is.
+    """
+    needs: dict[str, set[str]] = {}
+    for child, parent in references:
+        if child != parent:
+            needs.setdefault(child, set()).add(parent)
+    waiting, found = list(tables), []
+    while waiting:
+        names = {each.table for each in waiting}
+        ready = [each for each in waiting if not needs.get(each.table, set()) & names] or waiting[:1]
+        found += ready
+        waiting = [each for each in waiting if each not in ready]
+    return tuple(found)
+
+
+def references_sql(dialect: Dialect) -> str:
+    """Asks for all pairs of tables of which one refers to the other, named as `Beside.table` is."""
+    if dialect == "sqlite":
+        child, parent = (f"""'"' || replace({each}, '"', '""') || '"'""" for each in ("m.name", 'f."table"'))
+        return (
+            f"SELECT {child}, {parent} FROM sqlite_master AS m "
+            "JOIN pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table'"
+        )
+    return (
+        "SELECT format('%I.%I', cn.nspname, c.relname), format('%I.%I', pn.nspname, p.relname) "
+        "FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid "
+        "JOIN pg_catalog.pg_namespace AS cn ON cn.oid = c.relnamespace JOIN pg_catalog.pg_class AS p "
+        "ON p.oid = k.confrelid JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.relnamespace WHERE k.contype = 'f'"
+    )
 
 
 def _keys(beside: Beside) -> str:

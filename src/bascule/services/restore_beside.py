@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bascule.ports.database import WorkFailed
-from bascule.rollback.merging import differing_sql, merge_sql
+from bascule.rollback.merging import differing_sql, merge_sql, parents_first, references_sql
 from bascule.services.backups import note, sized, watching
 
 if TYPE_CHECKING:
@@ -57,8 +57,20 @@ def restore_beside(
     )
     note(context, "restored_beside", id=manifest.id, tables={each.table: each.place for each in found})
     dialect = context.target.dialect
-    merge = tuple(words for each in found for words in merge_sql(each, dialect, _differing(context, each)))
+    ordered = parents_first(found, _references(context))
+    merges = [merge_sql(each, dialect, _differing(context, each)) for each in ordered]
+    # The tables beside go last: a statement that fails must not cost the old rows.
+    merge = (*(words for each in merges for words in each[:-1]), *(each[-1] for each in merges if each))
     return OldRows(tables=tuple(found), merge=merge)
+
+
+def _references(context: Context) -> Sequence[tuple[str, str]]:
+    try:
+        return [
+            (str(child), str(parent)) for child, parent in context.target.query(references_sql(context.target.dialect))
+        ]
+    except WorkFailed:
+        return ()
 
 
 def _differing(context: Context, beside: Beside) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import replace
 
 from bascule.ports.dump import Beside
+from bascule.rollback import merging
 from bascule.rollback.merging import differing_sql, merge_sql
 
 USERS = Beside(
@@ -48,3 +49,17 @@ def test_rows_without_a_key_are_told_by_all_that_they_hold() -> None:
 
 def test_there_is_nothing_to_merge_into_a_table_that_is_gone() -> None:
     assert merge_sql(replace(USERS, there=False), "postgresql", []) == ()
+
+
+def test_old_rows_come_back_behind_those_that_they_refer_to() -> None:
+    tables = [Beside(table=name, place=f"beside_{name}", rows=1, there=True, key=("id",)) for name in ("c", "p", "x")]
+    ordered = merging.parents_first(tables, [("c", "p"), ("p", "x"), ("x", "x")])
+    assert [each.table for each in ordered] == ["x", "p", "c"]
+    circle = merging.parents_first(tables, [("c", "p"), ("p", "c")])
+    assert {each.table for each in circle} == {"c", "p", "x"}
+
+
+def test_references_are_named_as_the_tables_are() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript('CREATE TABLE "p q" (a PRIMARY KEY); CREATE TABLE c (a REFERENCES "p q")')
+    assert connection.execute(merging.references_sql("sqlite")).fetchall() == [('"c"', '"p q"')]
