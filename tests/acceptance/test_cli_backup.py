@@ -326,6 +326,10 @@ def test_encrypted_backups_open_with_their_key_alone(place: Place, tmp_path: Pat
     refused(place.project.run("backup", "restore", backup["id"], "--yes", "--json"), "backup_key_missing")
     wrong = place.project.run("backup", "restore", backup["id"], "--yes", "--json", BASCULE_BACKUP_KEY=new_key()[0])
     refused(wrong, "backup_key_wrong")
+    # A key that does not fit says nothing of the backup.
+    unread = place.project.run("backup", "verify", "--json", BASCULE_BACKUP_KEY=new_key()[0])
+    assert (unread.code, unread.json["data"][0]["unread"]) == (3, True)
+    assert "NOT GOOD" not in place.project.well("backup", "list", **with_key).out
     place.project.well("backup", "restore", backup["id"], "--yes", **with_key)
     assert place.users()[0] == (1, "a-name-to-look-for")
     key.chmod(0o644)
@@ -493,6 +497,31 @@ def test_killed_while_it_is_restored_the_target_is_as_it_was_or_whole(place: Pla
     place.project.well("backup", "restore", backup["id"], "--yes", "--lock-wait", "30")
     assert place.users() == [(1, "ann"), (2, "bob")]
     assert place.project.names() == {USERS, MORE}
+
+
+@pytest.mark.parametrize("after", [0.3, 0.45])
+def test_killed_on_the_way_back_by_a_backup_ledger_and_rows_say_the_same(place: Place, after: float) -> None:
+    place.project.write(DROP, "delete from users;", "select 1;")
+    place.project.well("up", "--yes")
+    (line,) = place.listed()
+    way = ("rollback", "--backup", line["id"], "--yes")
+    killed(place.project, way, after)
+    undone = place.users() != []
+    assert undone == (DROP not in place.project.names())
+    if not undone:
+        place.project.well(*way, "--lock-wait", "30")
+    assert (place.project.names(), place.users()) == ({USERS, MORE}, [(1, "ann"), (2, "bob")])
+
+
+def test_what_was_made_on_a_table_since_is_said_before_it_goes(place: Place) -> None:
+    backup = place.create()
+    place.sql("create index theirs on users (name)")
+    command = ("backup", "restore", backup["id"], "--table", "users")
+    answer = place.project.run(*command, "--json")
+    refused(answer, "newer_rows")
+    assert "index theirs on " in answer.json["error"]["newer"][0]
+    assert place.project.well(*command, "--yes", "--json").json["data"]["replaced"] == answer.json["error"]["newer"]
+    place.project.well(*command)
 
 
 def test_python_takes_and_restores_backups_too(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

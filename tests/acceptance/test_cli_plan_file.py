@@ -163,6 +163,10 @@ def test_the_plan_tells_sizes_time_way_back_and_checks(project: Project) -> None
     assert "fk_integrity" in checks["dataIntegrityChecks"]
     assert "table_size" in checks["performanceChecks"]
     assert told["backupBefore"] == {"scope": "tables", "tables": ["one"], "why": []}
+    assert told["hooks"] == []
+    project.write(THREE, "delete from one;\ncreate unique index one_name on one (name);", None)
+    (check,) = project.well("plan", "--json").json["validationPlan"]["preMigrationChecks"]
+    assert check.endswith(":3: one (name) must be unique (not judged: line 2 changes rows of one first)")
     assert project.well("plan", TWO, "--json").json["backupBefore"] is None
     text = project.well("plan").out
     assert "Backup before: one" in text

@@ -187,3 +187,19 @@ def test_an_empty_way_back_of_a_call_is_no_way_back(project: Project) -> None:
     project.well("up")
     answer = project.run("rollback", "--json")
     assert (answer.code, answer.json["error"]["code"]) == (3, "no_way_back")
+
+
+def test_what_others_made_meanwhile_is_not_held_against_a_migration_that_was_looked_at_whole(
+    bascule_postgres_url: str, tmp_path: Path
+) -> None:
+    project = Project(tmp_path, DATABASE_URL=bascule_postgres_url)
+    project.write(FIRST, "do 'begin create table ours (a int); end';", "select 1;")
+    project.well("up")
+    with psycopg.connect(bascule_postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE theirs (a int)")
+    run = project.well("rollback", "--json").json["data"][0]
+    assert run["verdict"] == "lossy"
+    assert [words.partition(",")[0] for words in run["differences"] if words.startswith("table ")] == [
+        "table public.ours: it is left behind",
+        "table public.theirs: come since",
+    ]

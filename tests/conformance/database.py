@@ -413,11 +413,19 @@ class TargetConformance:
         target.perform(job(CREATE), lease=lease)
         looked = target.snapshot(THING)
         assert looked.objects
-        target.perform(job("ALTER TABLE thing ADD COLUMN more text", name="widen", before=THING), lease=lease)
+        begun = Mark(step=-1, digest="")
+        target.perform(
+            job("ALTER TABLE thing ADD COLUMN more text", name="widen", before=THING, mark=begun), lease=lease
+        )
         target.perform(job("ALTER TABLE thing ADD COLUMN yet_more text", name="widen", before=THING), lease=lease)
         kept = target.before("widen")
         assert kept == looked
         assert target.snapshot(THING) != looked
+        # What neither is under way nor applied runs anew, and how things are then is what counts.
+        target.perform(job(name="widen", clear_marks=True), lease=lease)
+        now = target.snapshot(THING)
+        target.perform(job("ALTER TABLE thing ADD COLUMN last text", name="widen", before=THING), lease=lease)
+        assert target.before("widen") == now
         target.perform(job(name="widen", forget_before=True), lease=lease)
         assert target.before("widen") is None
 

@@ -39,3 +39,8 @@ class Difference:
     what: str
     """A sentence: ``column note is missing``, ``default of column price: 0 before, none now``…"""
     weight: Literal["column_order", "cosmetic", "lossy"]
+
+
+Part = tuple[str, str, str]
+"""A thing that stands in a schema: the key of its object as in a `Snapshot`, what it is of that (``column``,
+``constraint``, ``index``, ``trigger``, ``comment``; empty: the object itself), and its name."""

@@ -22,12 +22,12 @@ Nothing here is safe to call from two threads at once, except ``cancel``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bascule.domain.history import Fact, Holder, LedgerEntry
-from bascule.domain.schema import Snapshot
+from bascule.domain.schema import Part, Snapshot
 from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class Job:
     ledger: LedgerChange | None = None
     before: Touch | None = None
     """Keep a snapshot of these objects as they are before the statements, under the migration's name (an up's way of
-    knowing later whether its down was exact). None: keep nothing. Where the migration already has one it is left
-    alone."""
+    knowing later whether its down was exact). None: keep nothing. Where a migration that is under way or applied
+    already has one it is left alone."""
     forget_before: bool = False
     """Remove the kept snapshot (the end of a rollback)."""
     facts: tuple[Fact, ...] = ()
@@ -320,6 +320,11 @@ class Target(Protocol):
     def snapshot(self, touch: Touch) -> Snapshot:
         """These objects, closed over what depends on them, as the catalog has them now."""
 
+    def changed_since(self, migration: str, keys: Collection[str]) -> frozenset[Part] | None:
+        """What somebody else has made or changed in these objects (keys as in a `Snapshot`) since the up of that
+        migration; what is gone is not in it. None: nobody can tell.
+        """
+
     def preimages(self) -> PreImages:
         """What is kept of what migrations destroyed."""
 
@@ -353,6 +358,11 @@ class Target(Protocol):
         """A connection of the driver's own in autocommit mode, for an author's Python that reads between its steps.
         Whoever asks
         for it closes it.
+        """
+
+    def leaving(self, migration: str) -> Sequence[str]:
+        """Statements that take a migration off the ledger, with its marks, for somebody else's transaction in this
+        database: the one in which a backup is restored.
         """
 
     def reconnect(self) -> None:

@@ -13,6 +13,7 @@ How to implement one:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from typing import Protocol
 
 from bascule.domain.backup import Manifest, Scope, StreamRecord, TableDigest
 from bascule.domain.statement import Dialect
+from bascule.errors import Refused
 from bascule.ports.backup_store import BackupStore
 
 
@@ -77,6 +79,26 @@ class Restored:
     """By table."""
     seconds: float
     notes: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+    """What others have made since and was kept: the object as a look at the schema names it (``table public.t``), and
+    how the words begin that tell of such a difference (``index t_a ``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """What a restore in place sees to within its own transaction, when nobody else can write any more."""
+
+    rows: Mapping[str, TableDigest] | None = None
+    """What the tables held when somebody decided that it may go; a restore that finds anything else changes nothing.
+    None: whatever is there goes."""
+    words: frozenset[str] | None = None
+    """All words, in small letters, of the scripts that are undone. What stands on the tables, is not in the backup and
+    is named in none of them is somebody else's: indexes, constraints, triggers, policies, rights and comments are made
+    again; a restore that would take along what cannot be made again changes nothing. None: all of it goes."""
+    goes: frozenset[str] = frozenset()
+    """What of that may go all the same, in the words of `Dumper.made_since`."""
+    then: tuple[str, ...] = ()
+    """Statements that become true together with the restore."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +150,44 @@ class Beside:
     """The others."""
     gone: tuple[str, ...] = ()
     """Columns that today's table has no more."""
+    defaults: tuple[tuple[str, str], ...] = ()
+    """What today's table gives to columns of a new row, as SQL writes it, where that is a constant."""
+    computed: tuple[str, ...] = ()
+    """Columns whose default is no constant."""
 
+
+def words_of(*texts: str) -> frozenset[str]:
+    """All words of these texts, for a `Guard`."""
+    return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+
+
+def are_among(text: str, words: frozenset[str]) -> bool:
+    """The text has words, and each of them is one of these."""
+    return bool(found := words_of(text)) and found <= words
+
+
+def written_meanwhile(table: str) -> Refused:
+    """What a `Guard` raises for rows."""
+    return Refused(
+        f"Somebody wrote to {table} while the restore was about to begin.",
+        code="changed_meanwhile",
+        hint="Nothing was changed. Run again; it will say what is newer.",
+    )
+
+
+def newer_objects(words: Sequence[str]) -> Refused:
+    """What a `Guard` raises for what was made on the tables since."""
+    listed = "".join(f"\n  {each}" for each in words)
+    return Refused(
+        f"The tables were changed since the backup was taken, and the restore would take that along:{listed}",
+        code="newer_objects",
+        hint="Nothing was changed. Restore it with bascule backup restore ID, which asks; or to another database with "
+        "--to, and copy over what is needed.",
+        details={"objects": list(words)},
+    )
+
+
+_WORD = re.compile(r"[\w$]+")
 
 Watch = Callable[[str, int, int], None]
 """Told what is under way, and how many of how many bytes (or streams) are done. Must be quick, and safe to call from
@@ -181,11 +240,28 @@ class Dumper(Protocol):
         store: BackupStore,
         encryption: Keys | None,
         tables: Sequence[str] | None = None,
+        guard: Guard | None = None,
         watch: Watch | None = None,
     ) -> Restored:
         """Put these tables of it (None: all) in the place of those of their names, all at once or not at all.
 
-        Raises `Refused`, `LockNotAvailable`, `MigrationFailed` (``restore_failed``).
+        Raises `Refused` (``changed_meanwhile``, ``newer_objects``: by the guard), `LockNotAvailable`, `MigrationFailed`
+        (``restore_failed``).
+        """
+
+    def made_since(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        words: frozenset[str] | None = None,
+    ) -> Sequence[str]:
+        """What else than rows a restore of these tables would take along, in words: indexes, rights, columns… that
+        were made or changed since. `words`: of a restore with that guard, which keeps what it can.
+
+        Raises as `restore`.
         """
 
     def restore_beside(

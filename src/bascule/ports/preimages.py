@@ -42,5 +42,10 @@ class PreImages(Protocol):
         writes any, or nobody has looked.
         """
 
+    def as_left(self, migration: str) -> frozenset[str]:
+        """The tables that were looked at, as in `RowLook.table`, in which there is now exactly what the end of the
+        last rollback of that migration left. Read anew; empty where nobody can tell.
+        """
+
     def expire(self, seconds: float) -> int:
         """Throw away what is older. Answers how many copies went."""

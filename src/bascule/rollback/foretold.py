@@ -246,7 +246,7 @@ def _is_restored(key: Key, value: Any, picture: Picture) -> bool:
 
 def _is_made_again(key: Key, value: Any, picture: Picture, dialect: Dialect) -> bool:
     """Whether mending has it on its list."""
-    if key[0] in ("index", "trigger"):
+    if key[0] in ("index", "trigger", "view"):
         return True
     if dialect == "sqlite":
         return False

@@ -1,11 +1,19 @@
-"""The statements that bring old rows, which stand beside a table, back into it."""
+"""The statements that bring old rows, which stand beside a table, back into it; pure.
+
+They add, and they overwrite nothing that anybody may have written since: rows that are missing come back, and values
+of columns that the run itself has made anew, where nobody has filled them. What else is otherwise today, the run or
+somebody since may have changed; that is shown, and a person decides about it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from bascule.domain.statement import Dialect
 from bascule.ports.dump import Beside
+
+_NTH = "bascule_nth"
+"""The number of a row among those that are the same."""
 
 
 def differing_sql(beside: Beside, dialect: Dialect) -> str:
@@ -13,18 +21,50 @@ def differing_sql(beside: Beside, dialect: Dialect) -> str:
     if not (beside.there and beside.key and beside.columns):
         return ""
     counts = ", ".join(f"sum(CASE WHEN {_same(each, dialect)} THEN 0 ELSE 1 END)" for each in beside.columns)
-    return f"SELECT {counts} FROM {beside.table} AS now JOIN {beside.place} AS old ON {_keys(beside)}"
+    return f"SELECT {counts} FROM {beside.table} AS now JOIN {beside.place} AS old ON {_keys(beside, dialect)}"
 
 
-def merge_sql(beside: Beside, dialect: Dialect, differing: Sequence[str]) -> tuple[str, ...]:
-    """Rows that are missing come back, then values that differ, column by column; the last statement takes the table
-    beside away. Empty where there is no table to merge into. `differing`: the columns that differ in any row.
+def merge_sql(beside: Beside, dialect: Dialect, refilled: Collection[str] = ()) -> tuple[str, ...]:
+    """Rows that are missing come back, and then the values of the columns `refilled`, which the run has made anew,
+    where they still hold what it left in them. Empty where there is no table to merge into.
 
-    What was written since stays: new rows always, new values of old rows until their UPDATE is run. Each stands alone,
-    so that a person can leave one out.
+    Rows without a key come back only where today's table holds nothing else: a row with another value there may be the
+    same one, and nobody can tell.
     """
-    wanted = beside.there and (beside.key or beside.columns)
-    return tuple(_statements(beside, dialect, differing)) if wanted else ()
+    if not (beside.there and (beside.key or beside.columns)):
+        return ()
+    if not beside.key:
+        return (_keyless(beside, dialect),)
+    return tuple(_keyed(beside, dialect, [each for each in beside.columns if each in refilled]))
+
+
+def script_of(statements: Sequence[str], dropped: Sequence[str], dialect: Dialect) -> tuple[str, ...]:
+    """The statements as one transaction, which happens as a whole. `dropped`: tables that are needed no more when it
+    did; in SQLite a script goes on behind a statement that failed, so that nothing is dropped there.
+    """
+    if not statements:
+        return ()
+    if dialect == "sqlite":
+        return ("BEGIN IMMEDIATE;", "PRAGMA defer_foreign_keys = ON;", *statements, "COMMIT;")
+    drops = (f"DROP TABLE {each};" for each in dropped)
+    return ("BEGIN;", "SET CONSTRAINTS ALL DEFERRED;", *statements, *drops, "COMMIT;")
+
+
+def look_sql(beside: Beside, dialect: Dialect, differing: Collection[str]) -> tuple[str, ...]:
+    """Shows what is otherwise today and stays so: the values in each column of `differing`; of rows without a key those
+    that are on one side only. Nothing where the two are the same.
+    """
+    if not beside.there:
+        return ()
+    if not beside.key:
+        return tuple(_one_side(beside, dialect)) if beside.columns else ()
+    listed = ", ".join(f"now.{each}" for each in beside.key)
+    return tuple(
+        f"SELECT {listed}, old.{each} AS before, now.{each} AS today FROM {beside.table} AS now "
+        f"JOIN {beside.place} AS old ON {_keys(beside, dialect)} WHERE NOT ({_same(each, dialect)});"
+        for each in beside.columns
+        if each in differing
+    )
 
 
 def parents_first(tables: Sequence[Beside], references: Iterable[tuple[str, str]]) -> tuple[Beside, ...]:
@@ -60,32 +100,83 @@ def references_sql(dialect: Dialect) -> str:
     )
 
 
-def _keys(beside: Beside) -> str:
-    return " AND ".join(f"now.{each} = old.{each}" for each in beside.key)
+def _keys(beside: Beside, dialect: Dialect) -> str:
+    # SQLite lets a key be NULL.
+    equal = "IS" if dialect == "sqlite" else "="
+    return " AND ".join(f"now.{each} {equal} old.{each}" for each in beside.key)
 
 
-def _statements(beside: Beside, dialect: Dialect, differing: Sequence[str]) -> Iterator[str]:
-    columns = (*beside.key, *beside.columns)
-    listed = ", ".join(columns)
-    old = ", ".join(f"old.{each}" for each in columns)
-    # Columns that give out their values themselves take these all the same.
-    overriding = " OVERRIDING SYSTEM VALUE" if dialect == "postgresql" else ""
-    same = _keys(beside) or " AND ".join(_same(each, dialect) for each in columns)
+def _keyed(beside: Beside, dialect: Dialect, refilled: Sequence[str]) -> Iterator[str]:
+    same = _keys(beside, dialect)
     yield (
-        f"INSERT INTO {beside.table} ({listed}){overriding} SELECT {old} FROM {beside.place} AS old "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {beside.table} AS now WHERE {same}) ON CONFLICT DO NOTHING;"
+        f"INSERT INTO {_into(beside, dialect)} SELECT {_of(beside, 'old')} FROM {beside.place} AS old "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {beside.table} AS now WHERE {same});"
     )
-    for each in differing:
+    defaults = dict(beside.defaults)
+    for each in refilled:
+        left = _is(f"now.{each}", defaults.get(each, "NULL"), dialect)
         yield (
             f"UPDATE {beside.table} AS now SET {each} = old.{each} FROM {beside.place} AS old "
-            f"WHERE {same} AND NOT ({_same(each, dialect)});"
+            f"WHERE {same} AND {left} AND NOT ({_same(each, dialect)});"
         )
-    yield f"DROP TABLE {beside.place};"
+
+
+def _keyless(beside: Beside, dialect: Dialect) -> str:
+    now, old = _numbered(beside, beside.table, dialect), _numbered(beside, beside.place, dialect)
+    same = _same_row("now", "old")
+    return (
+        f"INSERT INTO {_into(beside, dialect)} SELECT {_of(beside, 'old')} FROM {old} AS old "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {now} AS now WHERE {same}) AND NOT EXISTS (SELECT 1 FROM {now} AS now "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {old} AS old WHERE {same}));"
+    )
+
+
+def _one_side(beside: Beside, dialect: Dialect) -> Iterator[str]:
+    now, old = _numbered(beside, beside.table, dialect), _numbered(beside, beside.place, dialect)
+    same = _same_row("now", "old")
+    for side, mine, other, its in (("before", "old", "now", now), ("today", "now", "old", old)):
+        source = old if mine == "old" else now
+        yield (
+            f"SELECT '{side}' AS side, {_of(beside, mine)} FROM {source} AS {mine} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {its} AS {other} WHERE {same});"
+        )
+
+
+def _numbered(beside: Beside, table: str, dialect: Dialect) -> str:
+    """The rows, each with its text and its number among those of the same text."""
+    text = _text_of(beside.columns, dialect)
+    columns = ", ".join(beside.columns)
+    return f"(SELECT {columns}, {text} AS bascule_row, row_number() OVER (PARTITION BY {text}) AS {_NTH} FROM {table})"
+
+
+def _text_of(columns: Sequence[str], dialect: Dialect) -> str:
+    if dialect == "sqlite":
+        return " || ',' || ".join(f"quote({each})" for each in columns)
+    return f"ROW({', '.join(columns)})::text"
+
+
+def _same_row(one: str, other: str) -> str:
+    return f"{one}.bascule_row = {other}.bascule_row AND {one}.{_NTH} = {other}.{_NTH}"
+
+
+def _into(beside: Beside, dialect: Dialect) -> str:
+    listed = ", ".join((*beside.key, *beside.columns))
+    # Columns that give out their values themselves take these all the same.
+    overriding = " OVERRIDING SYSTEM VALUE" if dialect == "postgresql" else ""
+    return f"{beside.table} ({listed}){overriding}"
+
+
+def _of(beside: Beside, side: str) -> str:
+    return ", ".join(f"{side}.{each}" for each in (*beside.key, *beside.columns))
 
 
 def _same(column: str, dialect: Dialect) -> str:
     """Two NULLs are the same here."""
+    return _is(f"now.{column}", f"old.{column}", dialect)
+
+
+def _is(one: str, other: str, dialect: Dialect) -> str:
     if dialect == "sqlite":
-        return f"now.{column} IS old.{column}"
+        return f"{one} IS {other}"
     # As text: json, xml and points have no "=".
-    return f"now.{column}::text IS NOT DISTINCT FROM old.{column}::text"
+    return f"{one}::text IS NOT DISTINCT FROM ({other})::text"

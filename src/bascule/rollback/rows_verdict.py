@@ -15,6 +15,9 @@ from bascule.domain.rowlook import RowLook, RowsJudged
 TRUNCATES_MORE = "CASCADE empties every table that refers to them"
 """Of a TRUNCATE, why nothing is kept of tables that it does not name."""
 
+_COUNTED = tuple(f"what {kind} takes away is not followed" for kind in ("SELECT", "MERGE"))
+"""Of statements whose rows the database counts, table by table: what they write to is looked at."""
+
 _ROWS = ("update", "delete", "retype")
 
 
@@ -34,7 +37,11 @@ def judge_rows(looks: Sequence[RowLook], kept: Sequence[PreImage], *, writes: bo
             if not _is_told(look, mine):
                 lost.append(_difference(look))
         elif (doubt := _doubt(look, mine, writes=writes)) is not None:
-            unknown.append(doubt)
+            sure = look.whole is False and look.changed and not writes and not any(each.kind in _ROWS for each in mine)
+            if sure:
+                lost.append(_stayed(look))
+            else:
+                unknown.append(doubt)
         elif mine:
             notes.append(f"{look.table}: looked at over the rows that the migration changed{_why(look)}")
     return RowsJudged(lost=tuple(lost), unknown=tuple(unknown), notes=tuple(notes), proved=frozenset(proved))
@@ -44,12 +51,13 @@ def without_proved(
     kept: Sequence[PreImage], proved: Collection[str], *, all_proved: bool = False
 ) -> tuple[PreImage, ...]:
     """Those that say nothing of a table that was seen to be whole: nothing of it was lost, kept or not. `all_proved`:
-    all that were looked at are whole; those that a TRUNCATE … CASCADE empties are among them.
+    all that were looked at are whole; those that a TRUNCATE … CASCADE empties, or a statement that nobody follows
+    writes to, are among them.
     """
     return tuple(
         each
         for each in kept
-        if not (all_proved and not each.name and each.why == TRUNCATES_MORE)
+        if not (all_proved and not each.name and each.why in (TRUNCATES_MORE, *_COUNTED))
         and (each.name not in proved or (each.back and "rows" in each.back))
     )
 
@@ -80,10 +88,20 @@ def _doubt(look: RowLook, mine: Sequence[PreImage], *, writes: bool) -> str | No
     return f"rows of {look.table}: {what}, and they were not compared as a whole{_why(look)}"
 
 
+def _stayed(look: RowLook) -> str:
+    """Whatever others did: nothing has put back what the migration changed."""
+    return (
+        f"rows of {look.table}: the migration changed {look.changed} of its rows, of which nothing is kept, and the "
+        f"way back writes none{_why(look)}"
+    )
+
+
 def _why(look: RowLook) -> str:
     if look.why is not None:
         return f", because {look.why}"
-    return ", because others wrote to it since" if not look.undisturbed else ""
+    if look.undisturbed:
+        return ""
+    return ", because others wrote to it since" if look.undisturbed is False else ", because nobody looked at it since"
 
 
 def _difference(look: RowLook) -> str:

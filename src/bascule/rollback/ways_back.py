@@ -85,6 +85,7 @@ def _way(
     if insight.touch.everything:
         why = next(iter(insight.touch.reasons), "parsing cannot tell what it changes")
         if backup:
+            why = f"{why}, so what it destroys is not known"
             return WayBack(line=line, what=insight.kind, way="backup", loses=("what was written since",), why=why)
         return WayBack(line=line, what=insight.kind, way="down" if chances.down else "none", loses=(why,), why=why)
     if chances.down and chances.foretold.fails is None:

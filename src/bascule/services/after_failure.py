@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bascule.domain.plan import PlannedMigration
     from bascule.domain.run import Run
     from bascule.domain.schema import Snapshot
+    from bascule.domain.statement import Dialect
     from bascule.services.carry_out import CarryOut
     from bascule.services.recovery import Recovery
     from bascule.services.ways_now import PlannedBack, SavedBack
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 _TRANSIENT = ("deadlock", "serialization_failure")
 _FOR_LATER = ("statement_timeout", "disk_full")
 """What stops a run between two steps for a reason that is not in its file."""
+_HELPED_LITTLE = "what is named here is not as it was: it is not in the backup, or not of tables"
+_AFTER_RESTORE = (
+    "Restoring it once more would change nothing. Make again by hand what is named (a view, a function, a right); "
+    "bascule show NAME prints the migration, bascule backup list the backups of the whole database."
+)
+_LOSES = ("changed_meanwhile", "newer_objects")
+"""What a restore says that would take along other people's work."""
 _AS_BEFORE = ("exact", "column_order", "cosmetic")
 _SHOWN = {
     "nothing": "nothing is undone",
@@ -63,6 +71,8 @@ class _Case:
     ways: dict[Action, PlannedBack | SavedBack] = field(default_factory=dict)
     look: Snapshot | None = None
     """Of a rollback: the schema before it."""
+    wrong: tuple[str, ...] = ()
+    """Of a rollback that came to its end: what is not as it was, or may not be."""
     reached: tuple[str, tuple[str, ...]] | None = None
     """Verdict and differences after what was done."""
 
@@ -135,8 +145,11 @@ class Aftermath:
         missed = "schemaVerdict" in run.extra and not (_declines(planned) or self._accepted)
         lost = run.differences if missed else ()
         signals = replace(self._signals("whole", error, ""), what="rollback_wrong", lost=lost)
-        case = _Case(planned=planned, run_id=run.id, error=error, signals=signals)
-        self._add(case, "restore", by_backup(self.context, path, planned, None))
+        case = _Case(planned=planned, run_id=run.id, error=error, signals=signals, wrong=run.differences)
+        found = by_backup(self.context, path, planned, None, _undisturbed(run))
+        if not isinstance(found, str) and self.context.target.dialect == "postgresql" and _holds_written(run, found):
+            found = replace(found, back=replace(found.back, sure=True))
+        self._add(case, "restore", found)
         told = self._settle(case)
         recovery = {"recovery": told.details["recovery"]}
         if told.exit_code == NeedsPerson.exit_code:
@@ -257,9 +270,25 @@ class Aftermath:
             return False
         self.context.say(f"That failed, and changed nothing: {_message(problem)}")
         signals = case.signals
+        if action == "restore" and isinstance(problem, BasculeError) and problem.code in _LOSES:
+            self._would_lose(case, problem)
+            return True
         missing = (*signals.missing, self.context.conceal(f"{action} failed: {_message(problem).splitlines()[0]}"))
         case.signals = replace(signals, tried=signals.tried | {action}, missing=missing)
         return True
+
+    def _would_lose(self, case: _Case, problem: BasculeError) -> None:
+        """The restore would take along what was not there, or not seen, a moment ago. Whoever agrees gets it now."""
+        from bascule.ports.dump import Guard
+        from bascule.services.ways_now import SavedBack
+
+        way, signals = case.ways["restore"], case.signals
+        assert isinstance(way, SavedBack), "a restore is of a backup"
+        back = replace(way.back, loses=(*way.back.loses, self.context.conceal(problem.message)))
+        objects = problem.details.get("objects", ())
+        guard = Guard(words=way.guard.words, goes=way.guard.goes | set(objects))
+        case.ways["restore"] = replace(way, back=back, guard=guard)
+        case.signals = replace(signals, backup=back)
 
     def _carry_out(self, case: _Case, action: Action) -> _Carried:
         from bascule.services.ways_now import PlannedBack
@@ -303,23 +332,30 @@ class Aftermath:
         from bascule.services.backups import means
         from bascule.services.rollback_by_backup import off_the_ledger
         from bascule.services.runs import RunNames
-        from bascule.services.undo import judged
+        from bascule.services.undo import judged_after_restore
 
         context, name = self.context, case.planned.name
         before = context.target.before(name)
-        put_back(context, means(context), way.manifest, None)
+        leaves = case.signals.what not in ("rollback_wrong", "rollback_failed")
+        undoes = (name,) if leaves else ()
+        kept = put_back(context, means(context), way.manifest, None, guard=way.guard, undoes=undoes).kept
         try:
             if case.signals.what == "rollback_failed":
                 return self._rollback_undone(case, way)
-            run_id = RunNames(context.clock).mint(name) if case.signals.what != "rollback_wrong" else case.run_id
-            if case.signals.what != "rollback_wrong":
+            run_id = RunNames(context.clock).mint(name) if leaves else case.run_id
+            if leaves:
                 off_the_ledger(context, self.lease, name, run_id, way.manifest)
         except BasculeError as error:
             error.state = "changed" if error.state == "unchanged" else error.state
             raise
         # The way back was the backup, whatever the down script says.
         planned = replace(case.planned, migration=replace(case.planned.migration, down=case.planned.migration.up))
-        reached, differences = judged(context, planned, run_id, before, None)
+        reached, differences, mends = judged_after_restore(context, self.lease, planned, run_id, before, kept)
+        for words in mends:
+            context.say(words)
+        stayed = tuple(each for each in case.wrong if _is_of_others(each, way))
+        if stayed and reached in _AS_BEFORE:
+            reached, differences = "unverified", (*differences, *stayed)
         case.reached = reached, differences
         return _judged(way.back.words, reached, differences)
 
@@ -348,7 +384,9 @@ class Aftermath:
     # ---- telling -----------------------------------------------------------------------------------------------------
 
     def _announce(self, case: _Case, decision: Decision) -> None:
-        if decision.action in case.ways:
+        # Where nothing is committed there was nothing to be decided, and a person is told the reasons at the end.
+        stays = case.signals.committed == "steps" and not decision.person
+        if decision.action in case.ways or stays:
             why = "; ".join(decision.reasons)
             self.context.say(
                 f"After the failure {_SHOWN[decision.action]} (run.on_failure = {decision.policy}), because {why}."
@@ -388,12 +426,15 @@ class Aftermath:
                 data=recovery,
             )
         )
-        return self._for_a_person(case, decision) if person else error
+        restored = carried is not None and decision.action == "restore"
+        return self._for_a_person(case, decision, restored=restored) if person else error
 
-    def _for_a_person(self, case: _Case, decision: Decision) -> NeedsPerson:
+    def _for_a_person(self, case: _Case, decision: Decision, *, restored: bool) -> NeedsPerson:
+        """`restored`: the backup was put back, and that was not enough."""
         error = case.error
-        message = [error.message, f"A person has to decide: {'; '.join(decision.reasons)}."]
-        beside = self._old_rows(case)
+        reasons = [f"the backup is back, and {_HELPED_LITTLE}"] if restored else decision.reasons
+        message = [error.message, f"A person has to decide: {'; '.join(reasons)}."]
+        beside = None if restored else self._old_rows(case)
         if beside is not None:
             words, document = beside
             message.append(words)
@@ -401,7 +442,7 @@ class Aftermath:
         return NeedsPerson(
             "\n".join(message),
             code="needs_decision",
-            hint=_ways_on(case),
+            hint=_AFTER_RESTORE if restored else _ways_on(case),
             state=error.state,
             details=error.details | {"failure": error.code, "migration": case.planned.name},
         )
@@ -417,7 +458,9 @@ class Aftermath:
         from bascule.services.restore_beside import restore_beside, told
 
         try:
-            old = restore_beside(self.context, means(self.context), way.manifest, way.written)
+            anew = _dropped_columns(case.planned, self.context.target.dialect)
+            backups = means(self.context)
+            old = restore_beside(self.context, backups, way.manifest, way.written or None, made_anew=anew)
         except (BasculeError, WorkFailed) as problem:
             return f"The old rows are in the backup {way.path}. {_message(problem)}", {"why": _message(problem)}
         return told(old), old.as_dict() | {"backup": way.path}
@@ -427,6 +470,43 @@ def _touch_of(look: Snapshot, planned: PlannedMigration) -> Any:
     from bascule.domain.statement import Touch
 
     return Touch(everything=True) if look.whole else planned.touch
+
+
+def _dropped_columns(planned: PlannedMigration, dialect: Dialect) -> set[tuple[str, str]]:
+    """Table and column, of the columns that either script drops or makes anew."""
+    from bascule.planning.steps import read_script
+    from bascule.rollback.preimage_reading import read_destroying
+
+    found = set()
+    scripts = (planned.migration.up, planned.migration.down)
+    for script in scripts:
+        if script is None or script.empty or script.language != "sql":
+            continue
+        for statement, insight in zip(*read_script(script, dialect), strict=True):
+            for read in read_destroying(statement, insight, dialect) if insight.destroys else ():
+                if read.kind == "columns" and read.name:
+                    found |= {(read.name, column) for column in read.columns}
+    return found
+
+
+def _holds_written(run: Run, way: SavedBack) -> bool:
+    """By the server's own count of what was written to: every such table is in the backup, or as it was anyway."""
+    looks = run.extra.get("rowsLookedAt", ())
+    return bool(looks) and all(look["whole"] or look["table"] in way.manifest.tables for look in looks)
+
+
+def _undisturbed(run: Run) -> frozenset[str]:
+    """Tables to which nobody else wrote between the migration and the end of its rollback."""
+    looks = run.extra.get("rowsLookedAt", ())
+    return frozenset(look["table"] for look in looks if look["undisturbed"] and look["rows"] is not None)
+
+
+def _is_of_others(words: str, way: SavedBack) -> bool:
+    """It tells of rows of a table that is not in the backup, so that restoring has left them as they were."""
+    if way.manifest.scope == "database" or not words.startswith("rows of "):
+        return False
+    table = words.removeprefix("rows of ").partition(": ")[0]
+    return table not in way.manifest.tables and table.strip('"').replace('""', '"') not in way.manifest.tables
 
 
 def _declines(planned: PlannedMigration) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bascule.backups.manifest import check_target, read_manifest
 from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.run import iso
 from bascule.errors import Refused
-from bascule.ports.dump import Restored
+from bascule.ports.dump import Guard, Restored
 from bascule.services.backups import Backups, known_backups, means, named, note, path_of, target_identity, watching
 from bascule.services.environment import guard_environment, protected
 from bascule.services.leasing import leased
@@ -81,8 +81,8 @@ def restore(context: Context, request: RestoreRequest) -> RestoreReport:
     with leased(context, f"restore of {manifest.id}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
         tables = request.tables or None
-        goes = accept_newer(context, backups, manifest, tables, accepted=request.yes)
-        restored = put_back(context, backups, manifest, tables)
+        goes, guard = accept_newer(context, backups, manifest, tables, accepted=request.yes)
+        restored = put_back(context, backups, manifest, tables, guard=guard)
     ahead = tuple(each.name for each in look(context).applied if each.applied_at > manifest.until)
     return _report(backups, manifest, restored, goes, ahead)
 
@@ -118,19 +118,35 @@ def until_words(manifest: Manifest) -> str:
 
 
 def accept_newer(
-    context: Context, backups: Backups, manifest: Manifest, tables: Sequence[str] | None, *, accepted: bool
-) -> tuple[str, ...]:
-    """Say what the restore replaces that is newer than the backup, and have it accepted. Raises `Refused`
-    (``newer_rows``).
+    context: Context,
+    backups: Backups,
+    manifest: Manifest,
+    tables: Sequence[str] | None,
+    *,
+    accepted: bool,
+    words: frozenset[str] | None = None,
+) -> tuple[tuple[str, ...], Guard]:
+    """Say what the restore replaces that is newer than the backup, rows and all else, and have it accepted; answer that
+    with what the restore itself has to see to. `words`: of the scripts that are undone, where what others have made on
+    the tables is to be kept. Raises `Refused` (``newer_rows``).
     """
-    goes = tuple(_newer(backups, manifest, tables))
-    for words in goes:
-        context.say(f"Will be replaced: {words}")
+    now = _now(backups, manifest, tables)
+    rows = _newer(backups, manifest, now)
+    made = backups.dumper.made_since(
+        manifest, store=backups.store, encryption=backups.encryption, tables=tables, words=words
+    )
+    goes = (*rows, *made)
+    for each in goes:
+        context.say(f"Will be replaced: {each}")
+    # What was not said must not go: neither rows nor objects that come in between.
+    if words is None and not made:
+        words = frozenset()
+    guard = Guard(rows=None if rows else now, words=words, goes=frozenset(made))
     if not goes or accepted:
-        return goes
+        return goes, guard
     if context.confirm is not None and not protected(context):
         if context.confirm("Go on?"):
-            return goes
+            return goes, guard
         raise Refused("Not restored: that newer rows go was not accepted.", code="newer_rows")
     raise Refused(
         "The tables have changed since the backup was taken, and the restore would throw that away:\n"
@@ -141,11 +157,31 @@ def accept_newer(
     )
 
 
-def put_back(context: Context, backups: Backups, manifest: Manifest, tables: Sequence[str] | None) -> Restored:
-    """Restore in place, with facts around it. Raises as the dumper."""
-    note(context, "restore_started", id=manifest.id, tables=list(tables or manifest.tables), actor=context.owner)
+def put_back(
+    context: Context,
+    backups: Backups,
+    manifest: Manifest,
+    tables: Sequence[str] | None,
+    *,
+    guard: Guard | None = None,
+    undoes: Sequence[str] = (),
+) -> Restored:
+    """Restore in place, with facts around it. `undoes`: migrations that leave the ledger in the same transaction.
+    Raises as the dumper.
+    """
+    data: dict[str, Any] = {"tables": list(tables or manifest.tables), "actor": context.owner}
+    if undoes:
+        data["undoes"] = list(undoes)
+    note(context, "restore_started", id=manifest.id, **data)
+    then = tuple(statement for name in undoes for statement in context.target.leaving(name))
+    guard = replace(guard or Guard(), then=then)
     restored = backups.dumper.restore(
-        manifest, store=backups.store, encryption=backups.encryption, tables=tables, watch=watching(context)
+        manifest,
+        store=backups.store,
+        encryption=backups.encryption,
+        tables=tables,
+        guard=guard,
+        watch=watching(context),
     )
     note(context, "restored", id=manifest.id, rows=dict(restored.rows), seconds=round(restored.seconds, 3))
     return restored
@@ -182,8 +218,7 @@ def _report(
     )
 
 
-def _newer(backups: Backups, manifest: Manifest, tables: Sequence[str] | None) -> list[str]:
-    now = _now(backups, manifest, tables)
+def _newer(backups: Backups, manifest: Manifest, now: Mapping[str, TableDigest]) -> list[str]:
     before = _before(backups, manifest, now)
     words = []
     for table, digest in now.items():

@@ -28,6 +28,8 @@ from bascule.services.backups import (
 if TYPE_CHECKING:
     from bascule.services.context import Context
 
+_KEYS = ("backup_key_missing", "backup_key_wrong")
+"""What an error says of the key, and nothing of the backup."""
 _FEW = 3
 _SHARE = 10
 """Of a sampled verification one table in so many is restored, three at least; the hashes of all are compared."""
@@ -44,6 +46,8 @@ class Proof:
     why: str = ""
     """Why it is not good, in words."""
     error: BasculeError | None = None
+    unread: bool = False
+    """The key at hand does not open it: nothing is known of it, neither good nor bad."""
     tables: tuple[str, ...] = ()
     rows: int = 0
     seconds: float = 0.0
@@ -66,6 +70,7 @@ class Proof:
             "place": self.place,
             "problem": self.why or None,
             **({"error": self.error.as_dict()} if self.error is not None else {}),
+            **({"unread": True} if self.unread else {}),
             "notes": list(self.notes),
         }
 
@@ -99,8 +104,10 @@ def verify_one(
     except BasculeError as error:
         if error.exit_code not in (1, 3):
             raise
-        proof = Proof(id=backup_id, path=path, good=False, mode=chosen, why=error.message, error=error)
-    if known is not None:
+        unread = error.code in _KEYS
+        why = f"could not be read with this key: {error.message}" if unread else error.message
+        proof = Proof(id=backup_id, path=path, good=False, mode=chosen, why=why, error=error, unread=unread)
+    if known is not None and not proof.unread:
         note(
             context,
             "backup_verified",
@@ -110,6 +117,7 @@ def verify_one(
             why=proof.why,
             rows=proof.rows,
             seconds=round(proof.seconds, 3),
+            differs=not proof.good and proof.error is None,
         )
     tell(
         context,
@@ -119,6 +127,7 @@ def verify_one(
         good=proof.good,
         mode=proof.mode,
         problem=proof.why or None,
+        unread=proof.unread,
     )
     return _with_known(context, proof, known)
 
@@ -181,15 +190,17 @@ def _sample(manifest: Manifest) -> Sequence[str]:
 def _with_known(context: Context, proof: Proof, known: Known | None) -> Proof:
     from dataclasses import replace
 
-    if known is None:
+    if known is None or proof.unread:
         return proof
     restored = proof.good and proof.mode != "hashes"
+    stays = proof.good and not restored and known.differs
     return replace(
         proof,
         known=replace(
             known,
             verified_at=context.clock.now() if restored else known.verified_at,
             mode=proof.mode if proof.good else known.mode,
-            failed=None if proof.good else proof.why,
+            failed=known.failed if stays else None if proof.good else proof.why,
+            differs=stays or (not proof.good and proof.error is None),
         ),
     )

@@ -61,6 +61,8 @@ class Known:
     """How it was last looked at: ``full``, ``sampled`` or ``hashes``."""
     failed: str | None = None
     """Why its last verification failed."""
+    differs: bool = False
+    """It failed because the rows came back otherwise: only restoring it can prove that wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +147,14 @@ def _learn(found: dict[str, Known], fact: Fact) -> None:
         found.pop(backup_id, None)
     elif known is not None:
         good, restored = bool(data.get("good")), data.get("mode") in ("full", "sampled")
+        # Rows that came back otherwise than they were: that the bytes are the same says nothing of that.
+        proved = good and (restored or not known.differs)
         found[backup_id] = Known(
             digest=known.digest,
             verified_at=fact.at if good and restored else known.verified_at,
             mode=data.get("mode") if good or known.mode is None else known.mode,
-            failed=None if good else str(data.get("why") or "it failed"),
+            failed=None if proved else known.failed if good else str(data.get("why") or "it failed"),
+            differs=not proved and (bool(data.get("differs")) or (good and known.differs)),
         )
 
 

@@ -231,7 +231,11 @@ def _before(context: Context, planned: Sequence[PlannedMigration]) -> Iterator[s
     if context.policy.strict:
         yield "strict mode: the data rules about all tables that are touched; a warning refuses"
     needs = list_needs(planned, context.target.dialect)
-    yield from dict.fromkeys(f"{need.path}:{need.line}: {need.words}" for need in needs if need.words)
+    yield from dict.fromkeys(
+        f"{need.path}:{need.line}: {need.words}{f' (not judged: {need.doubt})' if need.doubt else ''}"
+        for need in needs
+        if need.words
+    )
 
 
 def _after(context: Context, planned: Sequence[PlannedMigration]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,9 @@ def _shortened(name: str, back: MigrationWayBack) -> tuple[str, ...]:
     words = back.notices(name)
     more = len(words) - SHOWN
     return (*words[:SHOWN], f"{name}: and {more} more, which `bascule plan` shows") if more > 0 else words
+
+
+UNKNOWN_LOSS = "what it destroys is not known"
 
 
 def ways_back_of(
@@ -103,6 +106,8 @@ def _of_one(
     told = told or Foretold()
     backup = wanted and context.save and context.backups is not None
     ways = ways_back(planned, context.target.dialect, kept, backup=backup, foretold=told, unseen=unseen)
+    if not backup:
+        ways = tuple(_without_a_backup(planned, ways))
     proved = _is_proved(context, planned)
     return MigrationWayBack(
         way=heaviest(ways, planned),
@@ -110,6 +115,25 @@ def _of_one(
         losses=tuple(_losses(planned, ways, proved=proved)),
         foretold=told,
     )
+
+
+def _without_a_backup(planned: PlannedMigration, ways: Sequence[WayBack]) -> Iterator[WayBack]:
+    """Of a statement of which nobody knows what it destroys, only a backup of everything leads back."""
+    from dataclasses import replace
+
+    from bascule.backups.endangered import unforeseeable
+
+    unknown = {
+        (statement.line, insight.kind)
+        for step in planned.steps
+        for statement, insight in zip(step.statements, step.insights, strict=True)
+        if planned.direction == "up" and insight.destroys is None and unforeseeable(statement, insight) is not None
+    }
+    for each in ways:
+        if (each.line, each.what) in unknown:
+            yield replace(each, way="none", loses=(UNKNOWN_LOSS,))
+        else:
+            yield each
 
 
 def _losses(planned: PlannedMigration, ways: Sequence[WayBack], *, proved: bool) -> list[str]:
@@ -125,6 +149,11 @@ def _losses(planned: PlannedMigration, ways: Sequence[WayBack], *, proved: bool)
             found.append(f"{words} (not kept: {way.why})")
         elif not (proved and loss == "it has no down script"):
             found.append(words)
+    found += [
+        f"{planned.name}: line {each.line} {each.what}: {UNKNOWN_LOSS}, and there is no backup of before"
+        for each in ways
+        if each.loses == (UNKNOWN_LOSS,)
+    ]
     return found
 
 

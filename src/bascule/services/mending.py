@@ -17,36 +17,52 @@ _LOOKS = 2
 if TYPE_CHECKING:
     from bascule.domain.preimage import PreImage
     from bascule.rollback.made import Made
-    from bascule.rollback.mending import Mend
+    from bascule.rollback.mend import Mend
 
 
-def mended(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, before: Snapshot) -> tuple[str, ...]:
+def mended(
+    context: Context, lease: Lease, planned: PlannedMigration, run_id: str, before: Snapshot, *, rows: bool = True
+) -> tuple[str, ...]:
     """What was made right, and what could not be, in words; each mend in a transaction of its own, so that one which
-    the rows of today forbid keeps none of the others. The rollback is done whatever comes of this.
+    the rows of today forbid keeps none of the others. The rollback is done whatever comes of this. `rows`: what is kept
+    of them is put back too; not where a backup has brought them.
     """
     from bascule.domain.history import Fact
     from bascule.errors import BasculeError
     from bascule.ports.database import WorkFailed
     from bascule.rollback.ignore import leave_out
     from bascule.rollback.mending import mends
+    from bascule.services.others_work import others_work
 
     try:
         outside = context.policy.outside
         made, made_again = _made(context, planned)
         scripts = _scripts(planned)
         told: list[str] = []
-        kept = {column for each in context.target.preimages().kept(planned.name) for column in _columns(each)}
+        made_views: list[str] = []
+        old = context.target.preimages().kept(planned.name) if rows else ()
+        kept = {column for each in old for column in _columns(each)}
         for _ in range(_LOOKS):
             after = context.target.snapshot(Touch(everything=True) if before.whole else planned.touch)
             todo = mends(
-                leave_out(before, outside), leave_out(after, outside), context.target.dialect, made, made_again, scripts
+                leave_out(before, outside),
+                leave_out(after, outside),
+                context.target.dialect,
+                made,
+                made_again,
+                scripts,
+                others_work(context, planned, before, after),
             )
             todo = tuple(each for each in todo if not each.fills or each.fills in kept)
-            told += [_one(context, lease, planned, run_id, each) for each in todo]
+            done, words = _all(context, lease, planned, run_id, todo)
+            told += words
+            made_views += [each.refreshes for each in done if each.refreshes]
             if not any(each.fills for each in todo):
                 break
         if told:
-            _rows_again(context, lease, planned, run_id)
+            if rows:
+                _rows_again(context, lease, planned, run_id)
+            told += _refreshed(context, lease, planned, run_id, made_views)
         # Killed before this is written, the next run mends what is left (`finish_look`).
         context.target.append(
             (Fact(kind="mending_ended", run_id=run_id, migration=planned.name, direction="down"),), durable=False
@@ -96,6 +112,44 @@ def _columns(kept: PreImage) -> tuple[str, ...]:
     return kept.columns if kept.kind in ("columns", "table") and (kept.kept or kept.rows == 0) else ()
 
 
+def _all(
+    context: Context, lease: Lease, planned: PlannedMigration, run_id: str, todo: Sequence[Mend]
+) -> tuple[list[Mend], list[str]]:
+    """Those that were done, and what is to be told of all. What fails is tried once more behind the others, of which it
+    may need one.
+    """
+    done: list[Mend] = []
+    told: list[str] = []
+    failed: list[Mend] = []
+    for mend in todo:
+        words = _one(context, lease, planned, run_id, mend)
+        if words.startswith(_NOT):
+            failed.append(mend)
+        else:
+            done.append(mend)
+            told.append(words)
+    for mend in failed:
+        words = _one(context, lease, planned, run_id, mend)
+        told.append(words)
+        if not words.startswith(_NOT):
+            done.append(mend)
+    return done, told
+
+
+def _refreshed(
+    context: Context, lease: Lease, planned: PlannedMigration, run_id: str, views: Sequence[str]
+) -> list[str]:
+    """Materialised views that were made while rows may still have been missing, computed once more."""
+    from bascule.rollback.mend import Mend
+
+    mends = [Mend(sql=f"REFRESH MATERIALIZED VIEW {view}", words=f"{view} computed anew") for view in views]
+    told = [_one(context, lease, planned, run_id, mend) for mend in mends]
+    return [words for words in told if words.startswith(_NOT)]
+
+
+_NOT = "not mended: "
+
+
 def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str, mend: Mend) -> str:
     from bascule.domain.history import Fact
     from bascule.domain.preimage import PreImageWork
@@ -110,7 +164,7 @@ def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str,
         direction="down",
         statements=tuple(
             Statement(text=text, index=at, line=0, offset=0)
-            for at, text in enumerate(filter(None, (mend.first, mend.sql)))
+            for at, text in enumerate(filter(None, (mend.first, mend.sql, *mend.then)))
         ),
         facts=(
             Fact(kind="mended", run_id=run_id, migration=planned.name, direction="down", data={"words": mend.words}),
@@ -121,7 +175,7 @@ def _one(context: Context, lease: Lease, planned: PlannedMigration, run_id: str,
     except WorkFailed as failure:
         if failure.kind in ("fence", "cancelled", "lost"):
             raise
-        return f"not mended: {mend.words}: {failure.message}"
+        return f"{_NOT}{mend.words}: {failure.message}"
     return f"mended: {mend.words}"
 
 

@@ -48,7 +48,7 @@ def finish_look(context: Context, lease: Lease) -> Run | None:
     if differences:
         mends = mended(context, lease, planned, owed.run_id, before)
         if mends:
-            reached, differences = judged(context, planned, owed.run_id, before, None)
+            reached, differences = judged(context, planned, owed.run_id, before, None, mended=True)
     return Run(
         id=owed.run_id,
         name=owed.migration,

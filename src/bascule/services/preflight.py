@@ -217,8 +217,8 @@ def _asked(context: Context, need: Need, facts: Facts, count: str) -> Answer:
     try:
         ((offenders,),) = context.target.query(count, seconds=ONE, settings=need.settings)
     except WorkFailed as failure:
-        if need.server_words and failure.sqlstate[:2] == _BAD_VALUE:
-            return Answer(need=need, status="not_met", why=failure.message)
+        if need.server_words and failure.sqlstate[:2] in _BAD_VALUE:
+            return _sifted(context, need, facts, failure)
         return _unseen(need, failure)
     offenders = int(offenders)
     if not offenders:
@@ -236,8 +236,31 @@ def _asked(context: Context, need: Need, facts: Facts, count: str) -> Answer:
     )
 
 
-_BAD_VALUE = "22"
-"""SQLSTATE class: data exception."""
+_BAD_VALUE = ("22", "23")
+"""SQLSTATE classes: data exception, and what a domain has against a value."""
+
+
+def _sifted(context: Context, need: Need, facts: Facts, failure: WorkFailed) -> Answer:
+    """The server has met a value that it cannot compute with: which rows have such values, as far as time allows."""
+    from bascule.validation.needs.sieve import ANSWER, read, sieve
+
+    unknown = Answer(need=need, status="not_met", why=failure.message)
+    asked = sieve(need.question, facts, seconds=ONE)
+    if asked is None:
+        return unknown
+    try:
+        ((told,),) = context.target.query(ANSWER, settings=(*need.settings, *asked.statements))
+    except WorkFailed as problem:
+        if problem.kind == "cancelled":
+            raise Interrupted("Stopped while the rows were looked at.", hint="Nothing was begun.") from problem
+        return unknown
+    found = read(told)
+    if found is None:
+        return unknown
+    words = found.said if found.whole else f"{found.said} (and maybe more: they were counted for {ONE * 0.8:g} s)"
+    return Answer(
+        need=need, status="not_met", offenders=found.found, heading=asked.heading, sample=found.sample, why=words
+    )
 
 
 def _unseen(need: Need, failure: WorkFailed) -> Answer:

@@ -180,7 +180,11 @@ def _writes(planned: PlannedMigration) -> bool:
     if any(step.kind == "python" for step in planned.steps):
         return True
     kinds = (*_WRITES, "DELETE", "TRUNCATE")
-    return any(insight.kind in kinds for step in planned.steps for insight in step.insights)
+    return any(
+        insight.kind in kinds and (insight.kind != "SELECT" or bool(insight.touch.runs) or insight.touch.everything)
+        for step in planned.steps
+        for insight in step.insights
+    )
 
 
 def with_data(verdict: Verdict, differences: tuple[str, ...], came: CameBack) -> tuple[Verdict, tuple[str, ...]]:

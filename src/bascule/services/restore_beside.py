@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bascule.ports.database import WorkFailed
-from bascule.rollback.merging import differing_sql, merge_sql, parents_first, references_sql
+from bascule.rollback.merging import (
+    differing_sql,
+    look_sql,
+    merge_sql,
+    parents_first,
+    references_sql,
+    script_of,
+)
 from bascule.services.backups import note, sized, watching
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bascule.domain.backup import Manifest
     from bascule.ports.dump import Beside
@@ -29,7 +36,9 @@ class OldRows:
 
     tables: tuple[Beside, ...] = ()
     merge: tuple[str, ...] = ()
-    """Statements, in their order."""
+    """Statements, in their order: one transaction, which adds and overwrites nothing that others may have written."""
+    look: tuple[str, ...] = ()
+    """Statements that show what is otherwise today beyond that; a person decides about it."""
     why: str = ""
     """Why nothing does."""
 
@@ -38,14 +47,23 @@ class OldRows:
         return {
             "tables": [{"table": each.table, "beside": each.place, "rows": each.rows} for each in self.tables],
             "merge": list(self.merge),
+            "look": list(self.look),
             "why": self.why or None,
         }
 
 
 def restore_beside(
-    context: Context, backups: Backups, manifest: Manifest, tables: Sequence[str] | None = None
+    context: Context,
+    backups: Backups,
+    manifest: Manifest,
+    tables: Sequence[str] | None = None,
+    *,
+    made_anew: Collection[tuple[str, str]] = (),
 ) -> OldRows:
-    """Restore the rows of these tables (None: all of the backup) beside them. Raises as the dumper."""
+    """Restore the rows of these tables (None: all of the backup) beside them. `made_anew`: table and column, without
+    schema and quotes, of the columns that the run has dropped, so that whatever stands in them is none of their old
+    values. Raises as the dumper.
+    """
     size = sum(each.plain_bytes for each in manifest.streams if tables is None or each.table in (None, *tables))
     if size > MOST:
         return OldRows(
@@ -58,10 +76,28 @@ def restore_beside(
     note(context, "restored_beside", id=manifest.id, tables={each.table: each.place for each in found})
     dialect = context.target.dialect
     ordered = parents_first(found, _references(context))
-    merges = [merge_sql(each, dialect, _differing(context, each)) for each in ordered]
-    # The tables beside go last: a statement that fails must not cost the old rows.
-    merge = (*(words for each in merges for words in each[:-1]), *(each[-1] for each in merges if each))
-    return OldRows(tables=tuple(found), merge=merge)
+    statements: list[str] = []
+    look: list[str] = []
+    merged = []
+    for each in ordered:
+        differing = _differing(context, each)
+        refilled = {
+            column
+            for column in differing
+            if (_bare(each.table), _bare(column)) in made_anew and column not in each.computed
+        }
+        statements += (mine := merge_sql(each, dialect, refilled))
+        unsure = look_sql(each, dialect, set(differing) - refilled)
+        look += unsure
+        # What still has to be looked at beside must be there.
+        merged += [each.place] if mine and not unsure and not each.gone else []
+    return OldRows(tables=tuple(found), merge=script_of(statements, merged, dialect), look=tuple(look))
+
+
+def _bare(name: str) -> str:
+    """Without schema and quotes."""
+    last = name[:-1].rpartition('"')[2] if name.endswith('"') and '""' not in name else name.rpartition(".")[2]
+    return last.strip('"').replace('""', '"')
 
 
 def _references(context: Context) -> Sequence[tuple[str, str]]:
@@ -97,6 +133,14 @@ def told(old: OldRows) -> str:
     ]
     lines += [f"There is no {each.table} today to merge them into." for each in old.tables if not each.there]
     if old.merge:
-        lines.append("To bring back rows that are missing (INSERT) and values that are otherwise now (UPDATE):")
+        lines.append("To bring back rows that are missing and values that nobody has filled since, as one script:")
         lines += [f"  {statement}" for statement in old.merge]
+    if old.look:
+        lines.append(
+            "It overwrites nothing. What is otherwise today, the run or somebody since has changed; look with:"
+        )
+        lines += [f"  {statement}" for statement in old.look]
+    kept = [each.place for each in old.tables if f"DROP TABLE {each.place};" not in old.merge]
+    if kept:
+        lines.append(f"Drop {', '.join(kept)} when nothing in them is needed any more.")
     return "\n".join(lines)

@@ -291,13 +291,27 @@ def _looked_after(
 ) -> Run:
     """The run, after what can be done where its result is not what was before. Raises `NeedsPerson`."""
     entry = situation.ledger.get(planned.name)
-    if run.verdict != "lossy" or entry is None:
-        return run
+    if entry is None or run.verdict != "lossy":
+        return run if entry is None or run.verdict != "unverified" else _with_the_backup(recovery, run, entry)
     run, error = recovery.rollback_wrong(planned, run, entry.applied_at)
     if error is None:
         return run
     error.details.setdefault("data", [each.as_dict() for each in (*runs, run)])
     raise error
+
+
+def _with_the_backup(recovery: Recovery, run: Run, entry: LedgerEntry) -> Run:
+    """Where rows could not be compared, whoever looks at them by hand wants to know what holds them as they were."""
+    if all(look.get("whole") for look in run.extra.get("rowsLookedAt", ())):
+        return run
+    from bascule.services.ways_now import backup_of_the_up
+
+    try:
+        path = backup_of_the_up(recovery.context, run.name, entry.applied_at)
+    except (BasculeError, WorkFailed):
+        return run  # the verdict stands without it
+    note = f"the rows as they were before it ran are in the backup {path}"
+    return run if path is None else dataclasses.replace(run, notes=(*run.notes, note))
 
 
 def _look_before(context: Context, planned: PlannedMigration) -> Snapshot | None:

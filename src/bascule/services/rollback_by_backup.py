@@ -12,6 +12,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
 from bascule.errors import BasculeError, Refused
 from bascule.ports.database import Job, Lease, LedgerChange
+from bascule.ports.dump import Guard, words_of
 from bascule.services.backup_create import CreateRequest, create
 from bascule.services.backup_restore import accept_newer, opened, put_back, until_words
 from bascule.services.backups import means, path_of
@@ -24,7 +25,7 @@ from bascule.services.requests import RollbackRequest
 from bascule.services.runs import RunNames
 from bascule.services.situation import Situation
 from bascule.services.trying import Attempts
-from bascule.services.undo import judged
+from bascule.services.undo import judged, judged_after_restore
 
 
 def rollback_by_backup(
@@ -34,9 +35,8 @@ def rollback_by_backup(
     entries: Sequence[LedgerEntry],
     plans: Sequence[PlannedMigration],
 ) -> Report:
-    """Put the backup's tables back and take the migrations off the ledger, newest first.
-
-    Killed in between, the same command run again ends it. Raises as `bascule.services.backup_restore.restore`, and
+    """Put the backup's tables back and take the migrations off the ledger, in one transaction: killed at any moment,
+    both have happened or neither has. Raises as `bascule.services.backup_restore.restore`, and
     `Refused` (``backup_too_late``) for a backup that was taken after one of them was applied.
     """
     assert request.backup is not None, "the caller looked"
@@ -53,13 +53,15 @@ def rollback_by_backup(
     with leased(context, f"rollback of {', '.join(names)} by backup {manifest.id}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
         accepted = request.accept_data_loss or (request.yes and not protected(context))
-        goes = accept_newer(context, backups, manifest, None, accepted=accepted)
+        texts = (script.text for each in plans for script in (each.migration.up, each.migration.down) if script)
+        words = words_of(*texts)
+        goes, guard = accept_newer(context, backups, manifest, None, accepted=accepted, words=words)
         if goes and request.make_backup:
             kept = create(
                 context, CreateRequest(tables=_there(context, manifest), why=f"before restoring {manifest.id}")
             )
             context.say(f"What is there now was backed up first: {kept.path}.")
-        runs = _undone(context, lease, manifest, path, plans)
+        runs = _undone(context, lease, manifest, path, plans, guard)
     message = f"Restored {path}: {', '.join(names)} rolled back."
     return Report(success=True, message=message, runs=tuple(runs), details={"losses": list(goes)} if goes else {})
 
@@ -106,7 +108,12 @@ def _there(context: Context, manifest: Manifest) -> tuple[str, ...] | None:
 
 
 def _undone(
-    context: Context, lease: Lease, manifest: Manifest, path: str, plans: Sequence[PlannedMigration]
+    context: Context,
+    lease: Lease,
+    manifest: Manifest,
+    path: str,
+    plans: Sequence[PlannedMigration],
+    guard: Guard,
 ) -> list[Run]:
     names, runs = RunNames(context.clock), []
     backups = means(context)
@@ -114,20 +121,25 @@ def _undone(
     for each in plans:
         _publish(context, "migration.rollback_started", ids[each.name], each.name)
     begun = context.clock.now()
+    looks = {each.name: context.target.before(each.name) for each in plans}
     try:
-        restored = put_back(context, backups, manifest, None)
+        restored = put_back(context, backups, manifest, None, guard=guard, undoes=[each.name for each in plans])
     except BasculeError as error:
         for each in plans:
             _publish(context, "migration.rollback_failed", ids[each.name], each.name, error=error.message)
         raise
-    looks = {each.name: context.target.before(each.name) for each in plans}
     for each in plans:
         off_the_ledger(context, lease, each.name, ids[each.name], manifest)
         # The way back was the backup, whatever the down script says.
         reading = dataclasses.replace(each.migration, down=each.migration.up)
-        reached, differences = judged(
-            context, dataclasses.replace(each, migration=reading), ids[each.name], looks[each.name], None
-        )
+        undone = dataclasses.replace(each, migration=reading)
+        look, run_id = looks[each.name], ids[each.name]
+        mends: tuple[str, ...] = ()
+        if each is plans[-1]:
+            reached, differences, mends = judged_after_restore(context, lease, undone, run_id, look, restored.kept)
+        else:
+            # What its look has more than the oldest one's, older migrations had made, which are undone too.
+            reached, differences = judged(context, undone, run_id, look, None, mended=True, kept=restored.kept)
         _publish(
             context,
             "migration.rollback_completed",
@@ -147,7 +159,7 @@ def _undone(
                 dependencies=each.migration.depends or (),
                 verdict=reached,
                 differences=differences,
-                notes=(f"restored from the backup {manifest.id}", *restored.notes),
+                notes=(f"restored from the backup {manifest.id}", *restored.notes, *mends),
                 backup_path=path,
             )
         )

@@ -33,6 +33,16 @@ class StatusReport:
     limit: int = 100
 
     @property
+    def half_back(self) -> tuple[str, ...]:
+        """Of the half-done ones those whose rollback was begun."""
+        return tuple(name for name in self.half_done if (name, "down") in self.situation.marks)
+
+    @property
+    def half_up(self) -> tuple[str, ...]:
+        """Of the half-done ones those whose up was begun, and no rollback."""
+        return tuple(name for name in self.half_done if name not in self.half_back)
+
+    @property
     def in_order(self) -> bool:
         """Nothing is pending, and nothing is wrong."""
         return not (self.pending or self.missing or self.edited or self.half_done)
@@ -74,7 +84,8 @@ class StatusReport:
             "rolledBack": [_ended(fact, "rolled_back") for fact in self._cut(list(self.rolled_back.values()))],
             "summary": self.summary,
         }
-        for key, names in (("missing", self.missing), ("edited", self.edited), ("halfDone", self.half_done)):
+        halves = (("halfDone", self.half_done), ("halfRolledBack", self.half_back))
+        for key, names in (("missing", self.missing), ("edited", self.edited), *halves):
             if names:
                 answer[key] = list(names)
         return answer

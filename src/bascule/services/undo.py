@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from bascule.domain.event import Event
 from bascule.domain.history import Fact
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run
-from bascule.domain.schema import Snapshot, Verdict
+from bascule.domain.schema import Difference, Snapshot, Verdict
 from bascule.domain.statement import Touch
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease, WorkFailed
+from bascule.ports.dump import are_among, words_of
 from bascule.rollback.ignore import leave_out
 from bascule.rollback.verdict import compare, verdict
 from bascule.services.carry_out import CarryOut
@@ -90,12 +93,14 @@ def judged(
     why_not: str | None,
     *,
     mended: bool = False,
+    kept: Collection[tuple[str, str]] = (),
 ) -> tuple[Verdict, tuple[str, ...]]:
     """How exact it was, looked at and written down. The rollback is done whatever comes of this. `mended`: more was
-    done than the down script does, so that there was a way back even without one.
+    done than the down script does, so that there was a way back even without one. `kept`: what a restore has kept of
+    what others made (`Restored.kept`).
     """
     try:
-        reached, differences = _look(context, planned, before, why_not, mended=mended)
+        reached, differences = _look(context, planned, before, why_not, mended=mended, kept=kept)
         # Nothing is mended behind it, or everything has been.
         final = mended or why_not is not None or before is None
         _remember(context, planned, run_id, reached, differences, final=final)
@@ -104,8 +109,36 @@ def judged(
     return reached, differences
 
 
+def judged_after_restore(
+    context: Context,
+    lease: Lease,
+    planned: PlannedMigration,
+    run_id: str,
+    before: Snapshot | None,
+    kept: Collection[tuple[str, str]],
+) -> tuple[Verdict, tuple[str, ...], tuple[str, ...]]:
+    """Where a backup was the way back: how exact it was, and what was made right of that which no table holds. `kept`:
+    as `judged`.
+    """
+    from bascule.services.mending import mended
+
+    reached, differences = judged(context, planned, run_id, before, None, kept=kept)
+    if not differences or before is None:
+        return reached, differences, ()
+    mends = mended(context, lease, planned, run_id, before, rows=False)
+    if mends:
+        reached, differences = judged(context, planned, run_id, before, None, mended=True, kept=kept)
+    return reached, differences, mends
+
+
 def _look(
-    context: Context, planned: PlannedMigration, before: Snapshot | None, why_not: str | None, *, mended: bool
+    context: Context,
+    planned: PlannedMigration,
+    before: Snapshot | None,
+    why_not: str | None,
+    *,
+    mended: bool,
+    kept: Collection[tuple[str, str]],
 ) -> tuple[Verdict, tuple[str, ...]]:
     """Compare the schema with what was kept before the up."""
     if before is None:
@@ -117,21 +150,74 @@ def _look(
     if after.whole and not before.whole:
         return "unverified", ("before the up less was looked at than the way back may touch (was its file changed?)",)
     differences = compare(leave_out(before, outside), leave_out(after, outside))
-    words = tuple(f"{each.object}: {each.what}" for each in differences)
+    differences = tuple(each for each in differences if not any(_is_kept(each, *one) for one in kept))
+    mine, theirs = _whose(planned, before, differences)
+    if mine and why_not is None:
+        mine, changed = _without_others(context, planned, (leave_out(before, outside), leave_out(after, outside)), mine)
+        theirs = (*theirs, *changed)
+    words = (*(f"{each.object}: {each.what}" for each in mine), *theirs)
     if why_not is not None:
         return "unverified", words
-    reached = verdict(differences)
+    reached = verdict(mine)
+    if theirs and reached != "lossy":
+        return "unverified", words
     nothing = _nothing(planned) and not (mended and reached != "lossy")
     if reached != "lossy" and not (nothing and reached != "exact"):
-        unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after))
+        unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after), *_counters(planned))
         if unseen:
             return "unverified", (*words, *unseen)
     return ("none" if nothing and reached != "exact" else reached), words
 
 
+def _is_kept(difference: Difference, name: str, words: str) -> bool:
+    return difference.object == name and difference.what.startswith(words)
+
+
+def _whose(
+    planned: PlannedMigration, before: Snapshot, differences: Sequence[Difference]
+) -> tuple[Sequence[Difference], tuple[str, ...]]:
+    """The differences without what has come and is named in neither script, and that in words: a look at everything
+    sees what others have made too.
+    """
+    if not before.whole:
+        return differences, ()
+    said = words_of(*(each.text for each in (planned.migration.up, planned.migration.down) if each is not None))
+    mine, theirs = [], []
+    for each in differences:
+        name = each.object.partition(" ")[2].partition("(")[0].rpartition(".")[2]
+        if each.object in before.objects or each.what != "it is left behind" or are_among(name, said):
+            mine.append(each)
+        else:
+            theirs.append(f"{each.object}: come since, and named in neither script: somebody else may have made it")
+    return mine, tuple(theirs)
+
+
+def _without_others(
+    context: Context, planned: PlannedMigration, looks: tuple[Snapshot, Snapshot], differences: Sequence[Difference]
+) -> tuple[Sequence[Difference], tuple[str, ...]]:
+    """The differences without those that somebody else has made since the up, and these in words."""
+    from bascule.rollback.theirs import apart
+    from bascule.services.others_work import others_work
+
+    return apart(*looks, differences, others_work(context, planned, *looks) or ())
+
+
 def _nothing(planned: PlannedMigration) -> bool:
     """There is no way back: it is only taken off the ledger."""
     return planned.migration.down is None or planned.migration.down.empty
+
+
+_SETS_COUNTER = re.compile(
+    r"\bsetval\s*\(|\balter\s+sequence\b[^;]*\brestart\b|\balter\s+table\b[^;]*\brestart\b", re.IGNORECASE
+)
+
+
+def _counters(planned: PlannedMigration) -> tuple[str, ...]:
+    """What a script sets a sequence to is no part of a definition. That inserts draw numbers from it is no change."""
+    scripts = [each for each in (planned.migration.up, planned.migration.down) if each is not None]
+    if not any(_SETS_COUNTER.search(each.text) for each in scripts):
+        return ()
+    return ("a script sets the next value of a sequence, which no look compares",)
 
 
 def _hidden(context: Context, touch: Touch, before: Snapshot, after: Snapshot) -> tuple[str, ...]:

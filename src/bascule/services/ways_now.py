@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bascule.domain.migration import Migration
     from bascule.domain.plan import PlannedMigration
     from bascule.domain.statement import Insight, Statement, Touch
+    from bascule.ports.dump import Guard
     from bascule.services.context import Context
 
 _INVERSE = "the inverse that parsing proves"
@@ -44,6 +45,8 @@ class SavedBack:
     written: tuple[str, ...]
     """Tables to which somebody has written since, as far as can be told."""
     back: Back
+    guard: Guard
+    """What the restore has to see to."""
 
 
 def by_statements(context: Context, planned: PlannedMigration, done: Collection[int] | None) -> PlannedBack | str:
@@ -122,11 +125,19 @@ def by_kept_rows(context: Context, planned: PlannedMigration) -> PlannedBack | s
     return PlannedBack(plan=plan, back=Back(words=f"putting back what was kept ({rows} rows)"))
 
 
-def by_backup(context: Context, path: str, planned: PlannedMigration, done: Collection[int] | None) -> SavedBack | str:
+def by_backup(
+    context: Context,
+    path: str,
+    planned: PlannedMigration,
+    done: Collection[int] | None,
+    undisturbed: Collection[str] = (),
+) -> SavedBack | str:
     """The backup that was taken before, unless it would take other migrations back too; or why it is none. `done`: the
-    steps that it has to take back; None: all.
+    steps that it has to take back; None: all. `undisturbed`: tables to which nobody but the migration wrote until its
+    rollback ended: where nobody has since either, what is in them is not somebody's later work.
     """
     name = planned.name
+    from bascule.ports.dump import Guard, words_of
     from bascule.services.backup_restore import opened
     from bascule.services.backups import means, sized
     from bascule.services.written_since import written_since
@@ -141,14 +152,25 @@ def by_backup(context: Context, path: str, planned: PlannedMigration, done: Coll
         ]
         if late:
             return f"the backup {manifest.id} would take back {', '.join(late)} too"
-        written = written_since(backups, manifest)
+        written, now = written_since(backups, manifest)
+        # Asked behind the look at what they hold now: who writes from here on is seen by the restore itself.
+        still = _names(context.target.preimages().as_left(name) & frozenset(undisturbed)) if undisturbed else set()
+        written = {table: words for table, words in written.items() if now is None or table not in still}
+        words = words_of(*(each.text for each in (planned.migration.up, planned.migration.down) if each is not None))
+        made = backups.dumper.made_since(manifest, store=backups.store, encryption=backups.encryption, words=words)
     except (BasculeError, WorkFailed) as problem:
         return f"the backup {path} cannot be used: {problem}"
     size = sum(each.plain_bytes for each in manifest.streams)
-    words = f"restoring the backup {manifest.id} ({sized(size)})"
+    told = f"restoring the backup {manifest.id} ({sized(size)})"
     sure = _holds_all(context, manifest, planned, done)
-    back = Back(words=words, loses=tuple(written.values()), bytes=size, sure=sure)
-    return SavedBack(manifest=manifest, path=path, written=tuple(written), back=back)
+    back = Back(words=told, loses=(*written.values(), *made), bytes=size, sure=sure)
+    guard = Guard(rows=None if written else now, words=words, goes=frozenset(made))
+    return SavedBack(manifest=manifest, path=path, written=tuple(written), back=back, guard=guard)
+
+
+def _names(tables: Collection[str]) -> set[str]:
+    """As looks at rows write them, and as SQLite's backups do."""
+    return {name for table in tables for name in (table, table.strip('"').replace('""', '"'))}
 
 
 def backup_of_the_up(context: Context, name: str, applied_at: datetime) -> str | None:
@@ -170,7 +192,11 @@ def backup_of_the_up(context: Context, name: str, applied_at: datetime) -> str |
 
 
 def _holds_all(context: Context, manifest: Manifest, planned: PlannedMigration, done: Collection[int] | None) -> bool:
-    """Everything that these steps touched is a table of the backup, or a part of one."""
+    """Everything that these steps touched is a table of the backup, or a part of one. One of the whole database holds
+    whatever code has written to.
+    """
+    if manifest.scope == "database":
+        return True
     if any(step.kind == "python" for step in planned.steps):
         return False
     touches = [

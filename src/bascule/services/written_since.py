@@ -15,8 +15,9 @@ PROVABLE = 8 << 30
 """Bytes of rows up to which today's tables are read whole, to prove that nobody wrote to them."""
 
 
-def written_since(backups: Backups, manifest: Manifest) -> Mapping[str, str]:
-    """What a restore would throw away, in words by table; empty only where it is proved that there is nothing.
+def written_since(backups: Backups, manifest: Manifest) -> tuple[Mapping[str, str], Mapping[str, TableDigest] | None]:
+    """What a restore would throw away, in words by table; empty only where it is proved that there is nothing. And what
+    the tables hold now, as far as that was looked at.
 
     Every column that a table has today is compared with what it held then. Columns and tables that are gone hold
     nothing that could be thrown away. What cannot be compared counts as written to: a column that is new, a value that
@@ -25,13 +26,13 @@ def written_since(backups: Backups, manifest: Manifest) -> Mapping[str, str]:
     size = sum(each.plain_bytes for each in manifest.streams)
     if size > PROVABLE:
         words = "too large to prove that nobody has written to it since"
-        return {name: f"{name}, {words}" for name in manifest.tables}
+        return {name: f"{name}, {words}" for name in manifest.tables}, None
     now = _today(backups, manifest)
     same = [name for name, digest in now.items() if digest.rows and _may_be_same(manifest.digests.get(name), digest)]
     then: Mapping[str, TableDigest] = manifest.digests
     if any(not then[name].columns for name in same if name in then):
         then = backups.dumper.digests_of(manifest, store=backups.store, encryption=backups.encryption, tables=same)
-    return {name: words for name, digest in now.items() for words in _written(name, then.get(name), digest)}
+    return {name: words for name, digest in now.items() for words in _written(name, then.get(name), digest)}, now
 
 
 def _may_be_same(then: TableDigest | None, now: TableDigest) -> bool:

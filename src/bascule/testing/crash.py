@@ -32,7 +32,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.domain.content import Content
     from bascule.domain.history import Fact, Holder, LedgerEntry
-    from bascule.domain.schema import Snapshot
+    from bascule.domain.schema import Part, Snapshot
     from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.dump import Dumper
@@ -207,6 +207,9 @@ class CrashingTarget:
         self._reading("snapshot")
         return self._target.snapshot(touch)
 
+    def changed_since(self, migration: str, keys: Collection[str]) -> frozenset[Part] | None:
+        return self._target.changed_since(migration, keys)
+
     def preimages(self) -> PreImages:
         return self._target.preimages()
 
@@ -215,6 +218,9 @@ class CrashingTarget:
 
     def offline(self, change: LedgerChange, before: Touch | None) -> tuple[str, str]:
         return self._target.offline(change, before)
+
+    def leaving(self, migration: str) -> Sequence[str]:
+        return self._target.leaving(migration)
 
     def query(
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()

@@ -27,6 +27,8 @@ from bascule.databases.postgres.dumper import PostgresDumper
 from bascule.databases.postgres.pg_tools import find_tools
 from bascule.databases.postgres.tool_access import Access
 from bascule.errors import LockNotAvailable, MigrationFailed, Refused
+from bascule.ports.dump import Guard, words_of
+from bascule.rollback.merging import look_sql, merge_sql, parents_first, references_sql, script_of
 from bascule.testing.postgres import PostgresServer
 from tests.integration.dumps import store_in, taken
 from tests.integration.postgresql.hostile_schema import SCHEMA
@@ -179,6 +181,85 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(url:
         assert run(url, "SELECT last_value FROM loose")[0][0] > 745
         run(url, "SELECT setval('loose', 745)")
         assert changes(before, script(url)) == []
+
+
+def test_what_others_have_made_on_a_table_stays_and_what_cannot_be_made_again_stops_the_restore(
+    url: str, store: LocalStore
+) -> None:
+    dumper = PostgresDumper(url)
+    run(url, "CREATE TABLE u (id int PRIMARY KEY, t int)", "INSERT INTO u VALUES (1, 1)", "CREATE TABLE log (x int)")
+    backup = taken(dumper, store, tables=["u"])
+    run(
+        url,
+        "CREATE INDEX theirs ON u (t)",
+        "GRANT SELECT ON u TO public",
+        "COMMENT ON TABLE u IS 'theirs'",
+        "CREATE STATISTICS counted ON id, t FROM u",
+        "ALTER TABLE u ADD UNIQUE (t)",
+        "CREATE TABLE ref (id int REFERENCES u (t))",
+        "CREATE TRIGGER same BEFORE UPDATE ON u FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE INDEX ours ON u (id)",
+    )
+    seen = dumper.digests(["u"])
+    run(url, "UPDATE u SET t = 2")
+    words = words_of("truncate t cascade; create index ours on u (id)")
+    guard = Guard(rows=seen, words=words, then=("INSERT INTO log VALUES (1)",))
+    with pytest.raises(Refused, match=r"Somebody wrote to public\.u"):
+        dumper.restore(backup, store=store, encryption=None, guard=guard)
+    run(url, "UPDATE u SET t = 1")
+    before = script(url, "--table=u")
+    dumper.restore(backup, store=store, encryption=None, guard=guard)
+    assert {line.split()[2] for line in changes(before, script(url, "--table=u")) if "INDEX" in line} == {"ours"}
+    assert run(url, "SELECT count(*) FROM log") == [(1,)]
+    run(url, "ALTER TABLE u ADD more int DEFAULT 7")
+    (told,) = dumper.made_since(backup, store=store, encryption=None, words=words)
+    assert "more integer" in told
+    with pytest.raises(Refused, match="more integer") as refused:
+        dumper.restore(backup, store=store, encryption=None, guard=guard)
+    assert refused.value.code == "newer_objects"
+    failing = Guard(words=words, goes=frozenset((told,)), then=("INSERT INTO nowhere VALUES (1)",))
+    with pytest.raises(MigrationFailed, match="nowhere"):
+        dumper.restore(backup, store=store, encryption=None, guard=failing)
+    assert run(url, "SELECT more FROM u") == [(7,)]
+
+
+def test_old_rows_beside_are_merged_by_one_script_that_overwrites_nothing(url: str, store: LocalStore) -> None:
+    dumper = PostgresDumper(url)
+    run(
+        url,
+        "CREATE SCHEMA bascule",
+        "CREATE TABLE p (id int PRIMARY KEY, a text, j json)",
+        "CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE)",
+        "CREATE TABLE lines (t text, j json)",
+        "CREATE TABLE others (t text)",
+        "INSERT INTO p VALUES (1, 'x', '{}'), (2, 'y', NULL)",
+        "INSERT INTO c (p) VALUES (1), (2)",
+        "INSERT INTO lines VALUES ('a', '1'), ('a', '1'), (NULL, NULL)",
+        "INSERT INTO others VALUES ('0')",
+    )
+    backup = taken(dumper, store)
+    run(url, "DELETE FROM p WHERE id = 1", "UPDATE p SET a = 'theirs'", "INSERT INTO p VALUES (3, 'new')")
+    run(url, "DELETE FROM lines", "INSERT INTO lines VALUES ('a', '1')", "UPDATE others SET t = '100'")
+    found = dumper.restore_beside(backup, store=store, encryption=None)
+    pairs = [(str(child), str(parent)) for child, parent in run(url, references_sql("postgresql"))]
+    ordered = parents_first(found, pairs)
+    merges = [each for beside in ordered for each in merge_sql(beside, "postgresql")]
+    statements = script_of(merges, [each.place for each in found], "postgresql")
+    run(url, "".join(statements))
+    assert run(url, "SELECT id, a FROM p ORDER BY id") == [(1, "x"), (2, "theirs"), (3, "new")]
+    assert run(url, "SELECT id, p FROM c ORDER BY id") == [(1, 1), (2, 2)]
+    assert run(url, "SELECT count(*) FROM lines") == [(3,)]
+    assert run(url, "SELECT t FROM others") == [("100",)]
+    assert run(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'bascule'") == [(0,)]
+    # What fails takes nothing along.
+    run(url, "DELETE FROM p WHERE id = 1", "ALTER TABLE p ADD CHECK (a <> 'x')")
+    found = dumper.restore_beside(backup, store=store, encryption=None, tables=["p"])
+    (beside,) = found
+    looks = look_sql(beside, "postgresql", ["a"])
+    assert [run(url, each) for each in looks] == [[(2, "y", "theirs")]]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        run(url, "".join(script_of(merge_sql(beside, "postgresql"), [beside.place], "postgresql")))
+    assert run(url, f"SELECT count(*) FROM {beside.place}") == [(2,)]
 
 
 def test_a_row_elsewhere_that_would_be_left_without_its_parent_stops_the_restore(url: str, store: LocalStore) -> None:

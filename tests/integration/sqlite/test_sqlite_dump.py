@@ -13,16 +13,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bascule.backups.encryption import Encryption, new_key
 from bascule.backups.naming import new_backup_id
 from bascule.databases.sqlite import copies
+from bascule.databases.sqlite import restore as restoring
 from bascule.databases.sqlite.dumper import SqliteDumper
 from bascule.databases.sqlite.layout import create_tables
 from bascule.errors import LockNotAvailable, Refused
-from bascule.ports.dump import DumpRequest
+from bascule.ports.dump import DumpRequest, Guard, words_of
 from tests.integration.dumps import manifest_of, store_in, taken
 
 SCHEMA = """
@@ -166,6 +168,55 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(tmp_
     execute(database, "DELETE FROM outside WHERE id = 2", "UPDATE outside SET tree_id = 1")
     with pytest.raises(Refused, match="no table"):
         dumper.restore(whole, store=store, encryption=None, tables=["unknown"])
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("scope", [None, ["keyed"]])
+def test_what_others_have_made_since_stays_and_who_writes_meanwhile_stops_the_restore(
+    tmp_path: Path, mode: str, scope: list[str] | None
+) -> None:
+    database = tmp_path / "app.db"
+    execute(database, f"PRAGMA journal_mode = {mode}")
+    execute(database, "CREATE TABLE keyed (id INTEGER PRIMARY KEY, t TEXT)", "INSERT INTO keyed VALUES (1, 'a')")
+    execute(database, "CREATE TABLE log (x)")
+    dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
+    manifest = taken(dumper, store, tables=scope)
+    execute(database, "CREATE INDEX theirs ON keyed (t)", "CREATE INDEX ours ON keyed (id, t)")
+    seen, words = dumper.digests(), words_of("create index ours on keyed (id, t)")
+    execute(database, "INSERT INTO keyed VALUES (2, 'b')")
+    guard = Guard(rows=seen, words=words, then=("INSERT INTO log VALUES (1)",))
+    with pytest.raises(Refused, match="Somebody wrote to keyed"):
+        dumper.restore(manifest, store=store, encryption=None, guard=guard)
+    execute(database, "DELETE FROM keyed WHERE id = 2")
+    dumper.restore(manifest, store=store, encryption=None, guard=guard)
+    indexes = execute(database, "SELECT name FROM sqlite_master WHERE type = 'index'")
+    assert (indexes, execute(database, "SELECT x FROM log")) == ([("theirs",)], [(1,)])
+    execute(database, "ALTER TABLE keyed ADD more TEXT")
+    told = ("keyed: its column more, which is not in the backup",)
+    assert dumper.made_since(manifest, store=store, encryption=None, words=words) == told
+    with pytest.raises(Refused, match="column more"):
+        dumper.restore(manifest, store=store, encryption=None, guard=guard)
+    assert dumper.made_since(manifest, store=store, encryption=None)[0] == "index theirs on keyed, not in the backup"
+
+
+def test_a_write_between_look_and_lock_makes_a_whole_restore_begin_anew(
+    tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
+    manifest = taken(dumper, store)
+    execute(database, "CREATE TABLE newer (x)")
+    carry, times = restoring._carry_over, []
+
+    def written(*arguments: Any) -> Any:
+        notes = carry(*arguments)
+        times.append(1)
+        if len(times) == 1:
+            execute(database, "INSERT INTO newer VALUES (1)")
+        return notes
+
+    monkeypatch.setattr(restoring, "_carry_over", written)
+    dumper.restore(manifest, store=store, encryption=None)
+    assert (len(times), execute(database, "SELECT x FROM newer")) == (2, [(1,)])
 
 
 def test_the_export_is_read_by_the_sqlite3_program(tmp_path: Path, database: Path) -> None:
@@ -361,7 +412,13 @@ def test_of_an_encrypted_backup_nothing_readable_comes_to_lie_beside_the_databas
     folder, handle = make(database, copies._place(database, 0))
     os.close(handle)
     assert list(dumper.sweep()) == [folder.name]
+    # Without room there it is refused; but what is put back comes to lie on the disk anyway.
     monkeypatch.setattr(copies, "_SPARE", 1 << 60)
-    manifest = taken(dumper, store, encryption=keys)
-    assert seen[-1].parent == database.parent
-    assert dumper.verify(manifest, store=store, encryption=keys).is_good
+    del seen[:]
+    for work in (taken, lambda *of, **how: dumper.verify(manifest, store=store, **how)):
+        with pytest.raises(Refused, match="no room") as refused:
+            work(dumper, store, encryption=keys)
+        assert refused.value.code == "no_room_in_memory"
+    assert seen == []
+    dumper.restore(manifest, store=store, encryption=keys)
+    assert seen.pop().parent == database.parent

@@ -64,6 +64,9 @@ EXACT = [
     ("DROP TRIGGER tr ON users; DROP FUNCTION f()", TRIGGER),
     ("DO $$ BEGIN IF false THEN RAISE EXCEPTION 'x'; END IF; END $$", "SELECT 1"),
     ("UPDATE users SET name = 'x'", "SELECT 1"),
+    ("ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER ALL", "SELECT 1"),
+    ("ALTER TABLE users DISABLE TRIGGER tr; ALTER TABLE users ENABLE TRIGGER USER", "SELECT 1"),
+    ("ALTER TABLE users DISABLE TRIGGER ALL", "ALTER TABLE users ENABLE TRIGGER ALL"),
 ]  # fmt: skip
 
 
@@ -84,7 +87,8 @@ DIFFERENT: list[tuple[str, str, str]] = [
     ("CREATE TYPE t AS ENUM ('a')", "SELECT 1", "type t is left behind"),
     ("ALTER TYPE mood ADD VALUE 'fine'", "SELECT 1", "value 'fine' of type mood is left behind"),
     ("DROP SEQUENCE s", "SELECT 1", "sequence s is missing"),
-    ("DROP VIEW v", "SELECT 1", "view v is missing"),
+    ("ALTER TABLE users DISABLE TRIGGER ALL; ALTER TABLE users ENABLE TRIGGER tr", "SELECT 1",
+     "option triggers of users is left behind"),
     ("ALTER TABLE users ALTER name TYPE text", "ALTER TABLE users ALTER name TYPE varchar(20)",
      "type of column users.name differs: varchar(40) before, varchar(20) after"),
     ("CREATE SCHEMA z; CREATE TABLE z.a (i int)", "DROP TABLE z.a", "schema z is left behind"),
@@ -108,6 +112,7 @@ MENDED: list[tuple[str, str, str]] = [
     ("DROP TRIGGER tr ON users", "SELECT 1", "trigger tr of users is missing"),
     ("CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 1'", "SELECT 1", "function g() is left behind"),
     ("CREATE EXTENSION hstore", "SELECT 1", "extension hstore is left behind"),
+    ("DROP VIEW v", "SELECT 1", "view v is missing"),
     ("DROP FUNCTION f CASCADE", "SELECT 1", "trigger tr of users is missing"),
     ("CREATE INDEX u2 ON users (name)", "SELECT 1", "index u2 is left behind"),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,8 +85,10 @@ def test_where_others_wrote_only_the_rows_that_were_kept_say_anything() -> None:
     assert found.notes == (
         "public.t: looked at over the rows that the migration changed, because others wrote to it since",
     )
-    for doubt in (judged(disturbed), judged(disturbed, kept, writes=True)):
+    for doubt in (judged(disturbed, writes=True), judged(disturbed, kept, writes=True)):
         assert "were not compared as a whole, because others wrote to it since" in doubt.unknown[0]
+    # Nothing can have put them back.
+    assert "of which nothing is kept, and the way back writes none" in judged(disturbed).lost[0]
     added = look(undisturbed=False, whole=False, rows=(2, 3), inserted=4)
     assert "4 rows that the migration added to it may be there still" in judged(added, kept).unknown[0]
 
@@ -102,3 +105,6 @@ def test_a_table_that_is_whole_ends_every_doubt_about_what_was_kept_of_it() -> N
     back = image(kind="update", back={"rows": 1})
     other = PreImage(migration="m", run_id="r", ordinal=0, kind="delete", words="…", name="u", why="no key")
     assert without_proved([doubted, back, other], {"t"}) == (back, other)
+    unfollowed = replace(other, kind="table", name="", why="what SELECT takes away is not followed")
+    assert without_proved([unfollowed], {"t"}) == (unfollowed,)
+    assert without_proved([unfollowed], {"t"}, all_proved=True) == ()

@@ -98,11 +98,13 @@ def verify_command(call: Call, backup: str | None, mode: Any) -> int:
         raise proofs[0].error
     for each in proofs:
         _tell(call, each)
-    bad = sum(not each.good for each in proofs)
-    message = f"{plural(len(proofs), 'backup')} looked at" + (f", {bad} not good." if bad else ".")
+    unread = sum(each.unread for each in proofs)
+    bad = sum(not each.good for each in proofs) - unread
+    found = [f"{bad} not good"] * bool(bad) + [f"{unread} not read"] * bool(unread)
+    message = ", ".join((f"{plural(len(proofs), 'backup')} looked at", *found)) + "."
     call.output.text(message if proofs else "There are no backups.")
-    call.output.document({"success": not bad, "message": message, "data": [each.as_dict() for each in proofs]})
-    return _FOUND if bad else 0
+    call.output.document({"success": not found, "message": message, "data": [each.as_dict() for each in proofs]})
+    return _FOUND if found else 0
 
 
 @lock_wait
@@ -217,7 +219,7 @@ command = Backups(
 
 def _tell(call: Call, proof: Proof) -> None:
     seen = {"full": "restored and compared", "sampled": "restored in part and compared", "hashes": "hashes compared"}
-    words = f"good: {seen[proof.mode]}" if proof.good else f"NOT GOOD: {proof.why}"
+    words = f"good: {seen[proof.mode]}" if proof.good else proof.why if proof.unread else f"NOT GOOD: {proof.why}"
     counted = f", {plural(proof.rows, 'row')}" if proof.mode != "hashes" and proof.good else ""
     call.output.text(call.output.clean(f"{proof.id}  {words}{counted}, {duration(proof.seconds)}"))
     for words in proof.notes:

@@ -58,7 +58,9 @@ def lines(report: StatusReport, context: Context) -> list[str]:
         answer.append(
             f"Running: {report.running.run} by {report.running.owner} since {moment(report.running.since)} UTC"
         )
-    answer += _section("Half done (the next `bascule up` goes on with it)", [(name,) for name in report.half_done])
+    answer += _section("Half done (the next `bascule up` goes on with it)", [(name,) for name in report.half_up])
+    title = "Half rolled back (the next `bascule rollback` goes on with it)"
+    answer += _section(title, [(name,) for name in report.half_back])
     answer += _section("Applied, but their file is gone", [(name,) for name in report.missing])
     answer += _section("Applied, but their file was edited since", [(name,) for name in report.edited])
     answer += _section("Pending", [(name, _remarks(report, name)) for name in report.pending])

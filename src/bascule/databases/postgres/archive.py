@@ -103,7 +103,8 @@ def with_tables(entries: Sequence[Entry], tables: Mapping[tuple[int, int], str])
     by_id: dict[int, Entry] = {}
     found = []
     for entry in entries:
-        if entry.oid:
+        # That a table is under row security is written with the table's oid, and without a catalog.
+        if entry.oid and entry.catalog:
             table = tables.get((entry.catalog, entry.oid))
         else:
             table = _spoken_of(entry, [by_id[need] for need in entry.needs if need in by_id])

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 _LONGEST = 48
 """Characters of a table's name that are taken over; with what is added it stays within PostgreSQL's 63 bytes as long as
 they are ASCII, and longer ones are cut by the server, as always."""
-_COLUMNS = """SELECT pg_catalog.quote_ident(a.attname)
+_COLUMNS = """SELECT pg_catalog.quote_ident(a.attname), pg_catalog.pg_get_expr(d.adbin, d.adrelid)
 FROM pg_catalog.pg_attribute AS a
+LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"""
 
 
@@ -78,7 +79,8 @@ def _made(connection: Connection, table: Table, schema: str) -> str:
 
 
 def _beside(connection: Connection, table: Table, place: str, rows: int) -> Beside:
-    today = {row[0] for row in connection.execute(_COLUMNS, (table.name,))}
+    defaults: dict[str, str | None] = dict(connection.execute(_COLUMNS, (table.name,)).fetchall())
+    today = set(defaults)
     quoted = {column.name: column.quoted for column in table.columns}
     key = tuple(quoted[name] for name in table.key if name in quoted)
     if not set(key) <= today:
@@ -91,4 +93,6 @@ def _beside(connection: Connection, table: Table, place: str, rows: int) -> Besi
         key=key,
         columns=tuple(each for each in quoted.values() if each in today and each not in key),
         gone=tuple(each for each in quoted.values() if each not in today),
+        defaults=tuple((name, text) for name, text in defaults.items() if text and "(" not in text),
+        computed=tuple(name for name, text in defaults.items() if text and "(" in text),
     )

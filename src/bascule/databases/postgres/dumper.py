@@ -20,7 +20,7 @@ from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import BasculeError, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Beside, Dumped, DumpRequest, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Verified, Watch
 
 if TYPE_CHECKING:
     import psycopg
@@ -86,6 +86,7 @@ class PostgresDumper:
         store: BackupStore,
         encryption: Keys | None,
         tables: Sequence[str] | None = None,
+        guard: Guard | None = None,
         watch: Watch | None = None,
     ) -> Restored:
         """As the port: one transaction, with the tables locked while their rows come in."""
@@ -94,7 +95,26 @@ class PostgresDumper:
         source = Source(manifest, store=store, encryption=encryption_of(encryption))
         with self._told():
             tools = self._own_tools(prove=False)
-            return restore_in_place(self._access, source, tools=tools, schema=self._schema, tables=tables, watch=watch)
+            return restore_in_place(
+                self._access, source, tools=tools, schema=self._schema, tables=tables, guard=guard, watch=watch
+            )
+
+    def made_since(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        words: frozenset[str] | None = None,
+    ) -> Sequence[str]:
+        """As the port."""
+        from bascule.databases.postgres.restore import made_since
+
+        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        with self._told():
+            tools = self._own_tools(prove=False)
+            return made_since(self._access, source, tools=tools, schema=self._schema, tables=tables, words=words)
 
     def restore_beside(
         self,

@@ -52,6 +52,12 @@ BEGIN
     INSERT INTO @schema@.before (migration, snapshot) VALUES (of_migration,
       CASE WHEN @schema@.is_absent(touch) THEN '{"objects": {}, "whole": false}'
       ELSE @schema@.shape(touch) END);
+  ELSIF NOT EXISTS (SELECT FROM @schema@.ledger AS l WHERE l.name OPERATOR(pg_catalog.=) of_migration)
+    AND NOT EXISTS (SELECT FROM @schema@.mark AS m WHERE m.migration OPERATOR(pg_catalog.=) of_migration)
+  THEN
+    -- It was rolled back, and runs anew: how things are now is what counts.
+    DELETE FROM @schema@.before AS b WHERE b.migration OPERATOR(pg_catalog.=) of_migration;
+    PERFORM @schema@.keep(of_migration, touch);
   END IF;
 END
 $keep$;

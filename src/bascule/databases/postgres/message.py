@@ -264,7 +264,7 @@ def _row_calls(schema: str, job: Job, when: Literal["first", "last"]) -> list[st
         if not work.first:
             begin = ""
         elif job.direction == "up":
-            tables = f"{literal(to_json(work.tables))},{str(work.follow).lower()},{str(work.cascades).lower()}"
+            tables = f"{literal(to_json(work.tables))},{str(work.follow).lower()},{str(work.cascades).lower()},{code}"
             begin = f"rows_before({migration},{run},{tables},{BOUND},{ROOM})"
         else:
             begin = f"rows_begun({migration},{BOUND})"

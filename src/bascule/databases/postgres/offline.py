@@ -38,6 +38,12 @@ def ledger(schema: str, change: LedgerChange) -> str:
     )
 
 
+def leaving(schema: str, migration: str) -> tuple[str, ...]:
+    """Off the ledger, with marks; the look of before stays."""
+    own, name = identifier(schema), literal(migration)
+    return f"DELETE FROM {own}.ledger WHERE name = {name}", f"DELETE FROM {own}.mark WHERE migration = {name}"
+
+
 def _values(entry: LedgerEntry) -> str:
     words = (entry.exact_hash, entry.semantic_hash, entry.parser, entry.how)
     return ", ".join(

@@ -81,6 +81,22 @@ class PostgresPreImages:
 
         return [_rowlook(each) for each in self._connections.recall(look, "read what was seen of the rows") or ()]
 
+    def as_left(self, migration: str) -> frozenset[str]:
+        """Where nobody has written since the last rollback."""
+        from bascule.domain.rowlook import BOUND
+
+        schema = self._connections.quoted
+
+        def look(session: Session) -> list[str]:
+            import psycopg
+
+            try:
+                return list(_parsed(session.ask(f"SELECT {schema}.rows_as_left({literal(migration)}, {BOUND})")[0][0]))
+            except psycopg.errors.UndefinedFunction:
+                return []  # prepared by an older version
+
+        return frozenset(self._connections.recall(look, "read whether anybody has written since") or ())
+
     def expire(self, seconds: float) -> int:
         """Throw away what is older."""
         schema = self._connections.quoted

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.archive import Entry, read_entries, with_tables
+from bascule.databases.postgres.digests import read_digest
 from bascule.databases.postgres.dump import SCHEMA, SEQUENCES, name_of
-from bascule.databases.postgres.dump_catalog import read_database, read_parts, read_populated
+from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_parts, read_populated, read_tables
+from bascule.databases.postgres.dump_task import settings_sql
 from bascule.databases.postgres.load import (
     Source,
     copy_in,
@@ -18,12 +20,13 @@ from bascule.databases.postgres.load import (
     owned_sequences,
     set_sequences,
 )
+from bascule.databases.postgres.made_since import told_since
 from bascule.databases.postgres.message import identifier
 from bascule.databases.postgres.pg_tools import PgTools
 from bascule.databases.postgres.restore_plan import RestorePlan, plan_in_place
 from bascule.databases.postgres.tool_access import Access
 from bascule.errors import LockNotAvailable, MigrationFailed
-from bascule.ports.dump import Restored, Watch
+from bascule.ports.dump import Guard, Restored, Watch, newer_objects, written_meanwhile
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,13 +35,21 @@ if TYPE_CHECKING:
 
 _LOOKS = 5
 # Who changes the schema between pg_dump's look and our locks changes rows of these.
-_CATALOGS = ("pg_constraint", "pg_proc", "pg_type", "pg_rewrite", "pg_trigger", "pg_policy", "pg_inherits")
+_CATALOGS = (
+    "pg_constraint", "pg_proc", "pg_type", "pg_rewrite", "pg_trigger", "pg_policy", "pg_inherits", "pg_attrdef",
+    "pg_description", "pg_seclabel", "pg_statistic_ext",
+)  # fmt: skip
 _WORLD = "SELECT " + ", ".join(
     f"(SELECT (pg_catalog.count(*), pg_catalog.sum(xmin::text::numeric))::text FROM pg_catalog.{catalog})"
     for catalog in _CATALOGS
 )
 _RELATIONS = """SELECT (pg_catalog.count(*), pg_catalog.sum(c.xmin::text::numeric))::text
 FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_'"""
+_COLUMNS = """SELECT (pg_catalog.count(*), pg_catalog.sum(a.xmin::text::numeric))::text
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_'"""
 
@@ -50,6 +61,7 @@ def restore_in_place(
     tools: PgTools,
     schema: str,
     tables: Sequence[str] | None,
+    guard: Guard | None = None,
     watch: Watch | None = None,
 ) -> Restored:
     """Raises what the port says, and psycopg.Error before anything was begun. `schema`: Bascule's own."""
@@ -79,8 +91,11 @@ def restore_in_place(
                     wanted,
                     whole=whole,
                     same_database=origin is not None and origin == data["origin"],
+                    words=guard.words if guard is not None else None,
                 ),
             )
+            if guard is not None:
+                _guarded(connection, guard, plan, wanted, own=schema)
             rows = _perform(connection, source, plan, streams, watch)
             # A sequence that is no part of these tables may have given out values to others since.
             set_sequences(connection, sequences, owned=None if whole else owned_sequences(entries, wanted))
@@ -88,6 +103,8 @@ def restore_in_place(
             for entry in (*plan.before, *plan.after):
                 if entry.kind == "MATERIALIZED VIEW" and name_of(entry) in populated:
                     connection.execute(f"REFRESH MATERIALIZED VIEW {name_of(entry)}")
+            for statement in guard.then if guard is not None else ():
+                connection.execute(statement)
             connection.execute("COMMIT")
         except psycopg.errors.LockNotAvailable as exc:
             raise LockNotAvailable(
@@ -104,7 +121,51 @@ def restore_in_place(
         for table in rows:
             # Restored already: that the planner knows less about it for a while is no reason to say it was not.
             _analyze(connection, table)
-    return Restored(place=access.where(), rows=rows, seconds=time.monotonic() - begun, notes=plan.notes)
+    return Restored(place=access.where(), rows=rows, seconds=time.monotonic() - begun, notes=plan.notes, kept=plan.kept)
+
+
+def made_since(
+    access: Access,
+    source: Source,
+    *,
+    tools: PgTools,
+    schema: str,
+    tables: Sequence[str] | None,
+    words: frozenset[str] | None,
+) -> tuple[str, ...]:
+    """As the port."""
+    wanted, entries = source.names(tables), source.entries()
+    whole = tables is None and source.manifest.scope == "database"
+    with access.connect() as connection:
+        content = tools.dump_schema(access.environment(), snapshot=None, without=schema)
+        current = with_tables(read_entries(content), read_parts(connection))
+        if words is None:
+            return told_since(entries, current, wanted)
+        origin = read_database(connection).origin
+    same = origin is not None and origin == source.schema_data["origin"]
+    return plan_in_place(entries, current, wanted, whole=whole, same_database=same, words=words).goes
+
+
+def _guarded(connection: Connection, guard: Guard, plan: RestorePlan, wanted: set[str], *, own: str) -> None:
+    """The tables are locked. Raises `Refused` where there is more to lose than somebody agreed to."""
+    if more := [each for each in plan.goes if each not in guard.goes]:
+        raise newer_objects(more)
+    if guard.rows is None:
+        return
+    # As values are printed when tables are digested at other times.
+    connection.execute(settings_sql())
+    found = [
+        table
+        for name in plan.locked
+        if name in wanted
+        for table in read_tables(connection, oids_of(connection, [name], own=own))
+        if table.name == name and table.kind == "r"
+    ]
+    for table in found:
+        now, then = read_digest(connection, table), guard.rows.get(table.name)
+        if now != then and (now.rows or then is not None):
+            raise written_meanwhile(table.name)
+    connection.execute(local_settings())
 
 
 def _begin(
@@ -167,7 +228,8 @@ def _make(connection: Connection, entry: Entry) -> None:
 
 def _world(connection: Connection) -> tuple[Any, ...]:
     one, two = connection.execute(_WORLD).fetchone(), connection.execute(_RELATIONS).fetchone()
-    return (*(one or ()), *(two or ()))
+    three = connection.execute(_COLUMNS).fetchone()
+    return (*(one or ()), *(two or ()), *(three or ()))
 
 
 def _foreign(entries: Sequence[Entry]) -> set[str | None]:

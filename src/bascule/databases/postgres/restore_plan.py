@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bascule.databases.postgres.archive import Entry
+from bascule.databases.postgres.made_since import Since, kept_since
 from bascule.errors import Refused
 
 _SPOKEN = {"ACL", "COMMENT", "SECURITY LABEL", "SEQUENCE SET", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY"}
@@ -38,12 +39,23 @@ class RestorePlan:
     locked: tuple[str, ...]
     """Tables that are there and have to be locked first: those that go, and those whose constraints do."""
     notes: tuple[str, ...] = ()
+    goes: tuple[str, ...] = ()
+    """What others have made on the tables, and cannot be made again, in words."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """As `Restored.kept`."""
 
 
 def plan_in_place(
-    backup: Sequence[Entry], current: Sequence[Entry], tables: Collection[str], *, whole: bool, same_database: bool
+    backup: Sequence[Entry],
+    current: Sequence[Entry],
+    tables: Collection[str],
+    *,
+    whole: bool,
+    same_database: bool,
+    words: frozenset[str] | None = None,
 ) -> RestorePlan:
-    """`whole`: the database, so what is no table is put back too. `same_database`: oids mean the same in both.
+    """`whole`: the database, so what is no table is put back too. `same_database`: oids mean the same in both. `words`:
+    of the scripts that are undone, where what others have made on the tables is to be kept.
 
     Raises `Refused` (``restore_blocked``) where another table hangs on one of these.
     """
@@ -55,6 +67,10 @@ def plan_in_place(
     hanging = _hanging(current, going)
     _refuse_tables([by_id[each] for each in hanging], tables)
     replaced, notes = _replaced(backup, current, leaving, going | hanging, whole=whole)
+    since = Since()
+    if words is not None:
+        since = kept_since(backup, current, tables, words, same_database=same_database)
+    notes += [f"{each} was made since then, and was kept" for each in since.said]
     notes += [f"{now} was {then} when the backup was taken, and is that again" for now, then in renamed.items()]
     going |= replaced
     hanging |= _hanging(current, going)
@@ -65,11 +81,14 @@ def plan_in_place(
     for entry in backup:
         if not (entry.table in tables or _is_wanted(entry, there, gone, made_ids, whole=whole)):
             continue
+        if entry.id in since.not_then:
+            continue
         now = there.get(entry.identity)
         made_ids.add(entry.id)
         # What was only in the way comes back as it is now; the plan is not about it.
         kept = now if now is not None and now.id in hanging and not whole and entry.table not in tables else entry
         made.append(kept)
+    made += since.again
     again = {entry.identity for entry in made}
     rest = [entry for entry in current if entry.id in hanging and entry.identity not in again]
     before, after = _around_the_rows(made, backup, current)
@@ -81,6 +100,8 @@ def plan_in_place(
         after=tuple(after),
         locked=tuple(sorted({entry.table for entry in current if entry.id in dropped and entry.table})),
         notes=tuple(notes),
+        goes=since.goes,
+        kept=since.kept,
     )
 
 
@@ -131,7 +152,11 @@ def _around_the_rows(made: Sequence[Entry], *known: Sequence[Entry]) -> tuple[li
             if entry.section == "post" or (entry.section == "none" and not after.isdisjoint(entry.needs)):
                 after.add(entry.id)
                 late.add(id(entry))
-    return [entry for entry in made if id(entry) not in late], [entry for entry in made if id(entry) in late]
+    return [entry for entry in made if not _is_late(entry, late)], [entry for entry in made if _is_late(entry, late)]
+
+
+def _is_late(entry: Entry, late: Collection[int]) -> bool:
+    return id(entry) in late or entry.section == "post"
 
 
 def _hanging(current: Sequence[Entry], going: Collection[int]) -> set[int]:

@@ -22,6 +22,9 @@ BEGIN
   IF (SELECT relkind NOT IN ('r', 'p') FROM pg_class WHERE oid = rel) THEN
     RETURN jsonb_build_object('why', 'it is no table');
   END IF;
+  IF attributes = '{}' THEN
+    RETURN jsonb_build_object('why', 'it has no columns');
+  END IF;
   IF row_security_active(rel) THEN
     RETURN jsonb_build_object('why', 'row security hides rows from this role');
   END IF;
@@ -45,11 +48,20 @@ BEGIN
     seed,
     (SELECT string_agg(format(', %s AS c%s', @schema@.preimage_text(rel, a, 't'), at), '' ORDER BY at)
       FROM unnest(attributes) WITH ORDINALITY AS x (a, at)),
-    (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel))
+    @schema@.rows_only(rel))
   INTO answer;
   RETURN answer || jsonb_build_object('bytes', bytes);
 END
 $digest$;
+
+-- The table as a query names it: rows of its children, which are tables of their own, are not its rows; those of its partitions are.
+CREATE OR REPLACE FUNCTION @schema@.rows_only(rel oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $only$
+BEGIN
+  RETURN (SELECT format('%s%I.%I', CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END, n.nspname, c.relname)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel);
+END
+$only$;
 
 -- The columns that hold values of their own.
 CREATE OR REPLACE FUNCTION @schema@.rows_columns(rel oid) RETURNS text[]
@@ -111,8 +123,10 @@ BEGIN
 END
 $table$;
 
--- In front of an up: how the rows of these tables are.
-CREATE OR REPLACE FUNCTION @schema@.rows_before(of_migration text, of_run text, tables jsonb, follow boolean, cascades boolean, bound bigint, room bigint) RETURNS void
+-- In front of an up: how the rows of these tables are. Of `code` that nobody follows, and of triggers, any table may be written to:
+-- as many are looked at as there is room for (200, and 40 are copied), those that are named in what is sent first; the ones that nothing was written to are
+-- forgotten at the end.
+CREATE OR REPLACE FUNCTION @schema@.rows_before(of_migration text, of_run text, tables jsonb, follow boolean, cascades boolean, code boolean, bound bigint, room bigint) RETURNS void
 LANGUAGE plpgsql AS $before$
 DECLARE
   named jsonb;
@@ -120,6 +134,8 @@ DECLARE
   found oid[] := '{}';
   erased oid[] := '{}';
   wanted oid[] := '{}';
+  wide oid[] := '{}';
+  sent text;
   was jsonb;
   told jsonb;
   left_over bigint := bound;
@@ -141,6 +157,17 @@ BEGIN
     RETURN;
   END IF;
   PERFORM @schema@.rows_table();
+  -- What is done to a table is done to its children.
+  FOR rel IN WITH RECURSIVE heirs (id) AS (
+      SELECT i.inhrelid FROM pg_inherits AS i WHERE i.inhparent = ANY (found)
+      UNION
+      SELECT i.inhrelid FROM heirs JOIN pg_inherits AS i ON i.inhparent = heirs.id
+    ) SELECT heirs.id FROM heirs JOIN pg_class AS c ON c.oid = heirs.id AND NOT c.relispartition LOOP
+    found := array_append(found, rel);
+    IF erased = '{}' THEN
+      wanted := array_append(wanted, rel);
+    END IF;
+  END LOOP;
   IF follow THEN
     -- Tables whose rows change along with those of the others.
     wanted := ARRAY(WITH RECURSIVE follows (id) AS (
@@ -151,15 +178,36 @@ BEGIN
       SELECT id FROM follows WHERE id IS NOT NULL);
     found := found || wanted;
   END IF;
+  IF code OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = ANY (found) AND NOT tgisinternal AND tgenabled IN ('O', 'A')) THEN
+    sent := left(current_query(), 100000);
+    wide := ARRAY(SELECT c.oid FROM pg_class AS c
+      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND c.oid <> ALL (found)
+        AND c.relnamespace <> ALL (ARRAY['pg_catalog'::regnamespace::oid, 'information_schema'::regnamespace::oid])
+        AND c.relnamespace <> to_regnamespace($own$@schema@$own$) AND c.relnamespace::regnamespace::text NOT LIKE 'pg!_%' ESCAPE '!'
+      ORDER BY strpos(sent, c.relname) = 0, c.relpages, c.oid LIMIT 200);
+    found := found || wide;
+    wanted := wanted || wide[1:40];
+  END IF;
   PERFORM @schema@.rows_forget(r.id) FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.run_id <> of_run;
-  FOR rel IN SELECT DISTINCT f FROM unnest(found) AS f JOIN pg_class AS c ON c.oid = f AND c.relkind IN ('r', 'p')
+  FOR rel IN SELECT f FROM unnest(found) WITH ORDINALITY AS x (f, place) JOIN pg_class AS c ON c.oid = f AND c.relkind IN ('r', 'p')
       AND c.relpersistence <> 't' AND c.relnamespace <> ALL (ARRAY['pg_catalog'::regnamespace::oid, 'information_schema'::regnamespace::oid])
-      AND c.relnamespace IS DISTINCT FROM to_regnamespace($own$@schema@$own$) LOOP
+      AND c.relnamespace IS DISTINCT FROM to_regnamespace($own$@schema@$own$) ORDER BY place LOOP
     CONTINUE WHEN EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.relation = rel);
-    told := @schema@.rows_digest(rel, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel), left_over);
+    IF rel = ANY (wide) THEN
+      -- Only because it might be written to: that must neither wait for anybody nor keep the migration from running.
+      BEGIN
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE NOWAIT', @schema@.rows_only(rel));
+        told := @schema@.rows_digest(rel, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel), left_over);
+      EXCEPTION WHEN OTHERS THEN
+        told := jsonb_build_object('why', sqlerrm);
+      END;
+    ELSE
+      told := @schema@.rows_digest(rel, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel), left_over);
+    END IF;
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     INSERT INTO @schema@.rowlook (migration, run_id, relation, relation_schema, relation_name, keyed, columns, before)
-    SELECT of_migration, of_run, rel, n.nspname, c.relname, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel), told
+    SELECT of_migration, of_run, rel, n.nspname, c.relname, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel),
+      told || CASE WHEN rel = ANY (wide) THEN '{"wide": true}'::jsonb ELSE '{}'::jsonb END
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel
     RETURNING id INTO number;
     IF told ? 'sums' AND (told ->> 'bytes')::bigint <= room_left AND rel = ANY (wanted) AND rel <> ALL (erased) THEN
@@ -187,7 +235,7 @@ BEGIN
   EXECUTE format('INSERT INTO @schema@.%I (%s) SELECT %s FROM %s AS t', its_store,
     substr(@schema@.preimage_numbered(', k#', coalesce(cardinality(look.keyed), 0)) || @schema@.preimage_numbered(', o#', cardinality(look.columns)), 3),
     substr(@schema@.preimage_texts(look.relation, look.keyed, 't') || @schema@.preimage_texts(look.relation, look.columns, 't'), 3),
-    look.relation::regclass);
+    @schema@.rows_only(look.relation));
   -- Somebody may have written between the look and the copy.
   copied := @schema@.rows_digest(look.relation, look.keyed, look.columns, 9223372036854775807);
   IF copied -> 'sums' = look.before -> 'sums' AND copied -> 'rows' = look.before -> 'rows' THEN
@@ -201,7 +249,9 @@ $copy$;
 CREATE OR REPLACE FUNCTION @schema@.rows_forget(its_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $forget$
 BEGIN
-  EXECUTE format('DROP TABLE IF EXISTS @schema@.%I', 'rowlook_' || its_id);
+  IF to_regclass(format($own$@schema@.%I$own$, 'rowlook_' || its_id)) IS NOT NULL THEN
+    EXECUTE format('DROP TABLE @schema@.%I', 'rowlook_' || its_id);
+  END IF;
   DELETE FROM @schema@.rowlook WHERE id = its_id;
 END
 $forget$;
@@ -222,6 +272,7 @@ DECLARE
   given bigint;
   full_name constant text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = rel);
+  only_name constant text := @schema@.rows_only(rel);
 BEGIN
   SELECT * INTO look FROM @schema@.rowlook WHERE id = its_id;
   quiet := ARRAY(SELECT tgname FROM pg_trigger WHERE tgrelid = rel AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgparentid = 0);
@@ -230,7 +281,7 @@ BEGIN
   same := CASE WHEN look.keyed IS NOT NULL THEN @schema@.preimage_same_key(rel, look.keyed) END;
   goes := anew OR look.keyed IS NULL;
   IF NOT goes THEN
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE NOT EXISTS (SELECT FROM @schema@.%I AS s WHERE %s))', full_name, look.store, same) INTO goes;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE NOT EXISTS (SELECT FROM @schema@.%I AS s WHERE %s))', only_name, look.store, same) INTO goes;
   END IF;
   -- Rows of others that follow what happens here would be changed along.
   SELECT string_agg(DISTINCT conrelid::regclass::text, ', ') INTO others FROM pg_constraint AS k
@@ -243,15 +294,15 @@ BEGIN
     EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', full_name, name);
   END LOOP;
   IF anew OR look.keyed IS NULL THEN
-    EXECUTE format('DELETE FROM %s', full_name);
+    EXECUTE format('DELETE FROM %s', only_name);
     GET DIAGNOSTICS taken = ROW_COUNT;
   ELSE
-    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM @schema@.%I AS s WHERE %s)', full_name, look.store, same);
+    EXECUTE format('DELETE FROM %s AS t WHERE NOT EXISTS (SELECT FROM @schema@.%I AS s WHERE %s)', only_name, look.store, same);
     GET DIAGNOSTICS taken = ROW_COUNT;
     -- Changed rows last, and in place: others may refer to them.
     given := 0;
     IF changeable <> '{}' THEN
-      EXECUTE format('UPDATE %s AS t SET (%s) = ROW(%s) FROM @schema@.%I AS s WHERE %s AND ROW(true%s) IS DISTINCT FROM ROW(true%s)', full_name,
+      EXECUTE format('UPDATE %s AS t SET (%s) = ROW(%s) FROM @schema@.%I AS s WHERE %s AND ROW(true%s) IS DISTINCT FROM ROW(true%s)', only_name,
         (SELECT string_agg(format('%I', c), ', ' ORDER BY at) FROM unnest(changeable) WITH ORDINALITY AS x (c, at)),
         (SELECT string_agg(format('s.o%s::%s', array_position(look.columns, c), format_type(a.atttypid, -1)), ', ' ORDER BY at)
           FROM unnest(changeable) WITH ORDINALITY AS x (c, at) JOIN pg_attribute AS a ON a.attrelid = rel AND a.attname = c),
@@ -263,7 +314,7 @@ BEGIN
   EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM @schema@.%I AS s WHERE %s ORDER BY s.row', full_name,
     (SELECT string_agg(format('%I', c), ', ' ORDER BY at) FROM unnest(look.columns) WITH ORDINALITY AS x (c, at)),
     @schema@.preimage_values(rel, look.columns), look.store,
-    CASE WHEN anew OR look.keyed IS NULL THEN 'true' ELSE format('NOT EXISTS (SELECT FROM %s AS t WHERE %s)', full_name, same) END);
+    CASE WHEN anew OR look.keyed IS NULL THEN 'true' ELSE format('NOT EXISTS (SELECT FROM %s AS t WHERE %s)', only_name, same) END);
   GET DIAGNOSTICS given = ROW_COUNT;
   FOREACH name IN ARRAY quiet LOOP
     EXECUTE format('ALTER TABLE %s ENABLE %s TRIGGER %I', full_name,
@@ -286,9 +337,10 @@ BEGIN
     PERFORM @schema@.preimage_settings(was);
     RETURN;
   END IF;
-  FOR seen IN SELECT * FROM @schema@.rows_written(code) LOOP
+  FOR seen IN SELECT * FROM @schema@.rows_written(code OR EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.before ? 'wide')) LOOP
     UPDATE @schema@.rowlook AS r
-    SET inserted = r.inserted + seen.inserted, updated = r.updated + seen.updated, deleted = r.deleted + seen.deleted
+    SET inserted = r.inserted + seen.inserted, updated = r.updated + seen.updated, deleted = r.deleted + seen.deleted,
+      before = CASE WHEN r.before ? 'wide' THEN r.before || '{"written": true}'::jsonb ELSE r.before END
     WHERE r.migration = of_migration AND r.run_id = of_run
       AND (r.relation = seen.relation OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors(seen.relation) AS a));
     IF NOT FOUND THEN
@@ -300,6 +352,11 @@ BEGIN
   IF current_setting('track_counts') <> 'on' AND NOT EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.relation = 0) THEN
     INSERT INTO @schema@.rowlook (migration, run_id, relation, relation_schema, relation_name, before, updated)
     VALUES (of_migration, of_run, 0, '', '', '{"why": "track_counts is off, so that the server does not tell who writes to what"}', 1);
+  END IF;
+  IF final AND current_setting('track_counts') = 'on' THEN
+    -- A look at a table that could have been written to, and was not, would hold what others do there against this migration.
+    PERFORM @schema@.rows_forget(r.id) FROM @schema@.rowlook AS r
+    WHERE r.migration = of_migration AND r.before ? 'wide' AND NOT r.before ? 'written' AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = r.relation);
   END IF;
   IF final AND carries THEN
     -- What is made here may take rows that the way back carries elsewhere.
@@ -485,6 +542,35 @@ BEGIN
     FROM @schema@.rowlook WHERE migration = of_migration AND NOT before ? 'made');
 END
 $looks$;
+
+-- Tables in which there is still exactly what the end of the last way back has left there.
+CREATE OR REPLACE FUNCTION @schema@.rows_as_left(of_migration text, bound bigint) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $left$
+DECLARE
+  look record;
+  rel oid;
+  names text[];
+  told jsonb;
+  answer jsonb := '[]';
+BEGIN
+  IF to_regclass($own$@schema@.rowlook$own$) IS NULL OR NOT @schema@.preimage_allowed() THEN
+    RETURN answer;
+  END IF;
+  FOR look IN SELECT * FROM @schema@.rowlook WHERE migration = of_migration AND back ? 'sums' ORDER BY id LOOP
+    rel := to_regclass(format('%I.%I', look.relation_schema, look.relation_name));
+    names := ARRAY(SELECT k FROM jsonb_object_keys(look.back -> 'sums') AS k WHERE k <> '');
+    IF rel IS NOT NULL AND @schema@.rows_have(rel, names || coalesce(look.keyed, '{}')) THEN
+      -- In the order in which they were looked at: the digest of whole rows depends on it.
+      names := ARRAY(SELECT c FROM unnest(look.columns) WITH ORDINALITY AS x (c, at) WHERE c = ANY (names) ORDER BY at);
+      told := @schema@.rows_digest(rel, look.keyed, names, bound);
+      IF told -> 'sums' = look.back -> 'sums' AND told -> 'rows' = look.back -> 'rows' THEN
+        answer := answer || to_jsonb(format('%I.%I', look.relation_schema, look.relation_name));
+      END IF;
+    END IF;
+  END LOOP;
+  RETURN answer;
+END
+$left$;
 
 -- Throw away copies that are older.
 CREATE OR REPLACE FUNCTION @schema@.rows_expire(seconds double precision) RETURNS void

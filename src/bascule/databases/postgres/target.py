@@ -4,7 +4,7 @@ and `Keeper` (the right to do them), ``layout.sql`` and ``functions.sql`` (what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from bascule.databases.postgres import memory, reconcile
@@ -21,7 +21,7 @@ from bascule.databases.postgres.performing import Performer
 from bascule.databases.postgres.session import Session
 from bascule.databases.postgres.wire import ask, exchange, settled
 from bascule.domain.history import Fact, Holder, LedgerEntry
-from bascule.domain.schema import Snapshot
+from bascule.domain.schema import Part, Snapshot
 from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, Refused
 from bascule.ports.database import (
@@ -167,6 +167,12 @@ class PostgresTarget:
             self._connections.schema, change
         )
 
+    def leaving(self, migration: str) -> Sequence[str]:
+        """As the port."""
+        from bascule.databases.postgres import offline
+
+        return offline.leaving(self._connections.schema, migration)
+
     # Lease
 
     def acquire(self, *, owner: str, run: str) -> PostgresLease | Holder:
@@ -272,6 +278,14 @@ class PostgresTarget:
             return snapshot(rows[0][0] or "{}")
 
         return self._connections.read(look, "look in the catalog")
+
+    def changed_since(self, migration: str, keys: Collection[str]) -> frozenset[Part] | None:
+        """As the port."""
+        from bascule.databases.postgres import since
+
+        if self._elsewhere is not None or not keys:
+            return None
+        return since.read(self.query(since.sql(self._schema, migration, keys)))
 
     def preimages(self) -> PostgresPreImages:
         """What is kept of what migrations destroyed."""

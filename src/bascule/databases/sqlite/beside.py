@@ -19,7 +19,7 @@ def restore_beside(
     location: Location, source: Source, *, tables: Sequence[str] | None, watch: Watch | None = None
 ) -> list[Beside]:
     """In one transaction. Raises what the port says, and OSError."""
-    with source.unpacked(location.path, watch) as copy:
+    with source.unpacked(location.path, watch, restoring=tables is None) as copy:
         target = connect(location.path, mode="rw", wait=_PATIENCE)
         try:
             uri = sqlite_uri(copy, "ro").replace("'", "''")
@@ -53,6 +53,8 @@ def _beside(target: sqlite3.Connection, table: Table, now: Table | None) -> Besi
     )
     rows = target.execute(f"SELECT count(*) FROM main.{quoted(place)}").fetchone()[0]
     today = {name.lower() for name in now.columns} if now is not None else set()
+    info = target.execute(f"PRAGMA main.table_info({quoted(table.name)})").fetchall()
+    defaults = {quoted(row[1]): row[4] for row in info if row[4] is not None}
     key = tuple(table.key) if {name.lower() for name in table.key} <= today else ()
     return Beside(
         table=quoted(table.name),
@@ -62,4 +64,10 @@ def _beside(target: sqlite3.Connection, table: Table, now: Table | None) -> Besi
         key=tuple(map(quoted, key)),
         columns=tuple(quoted(name) for name in table.columns if name.lower() in today and name not in key),
         gone=tuple(quoted(name) for name in table.columns if name.lower() not in today),
+        defaults=tuple((name, text) for name, text in defaults.items() if not _is_computed(text)),
+        computed=tuple(name for name, text in defaults.items() if _is_computed(text)),
     )
+
+
+def _is_computed(default: str) -> bool:
+    return "(" in default or default.upper().startswith("CURRENT_")

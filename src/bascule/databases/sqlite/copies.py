@@ -1,9 +1,10 @@
 """Working copies of a database, for as long as they are needed.
 
 They lie on the disk that the database is on, in a folder that only its owner may enter. Where backups are encrypted
-they are kept in memory instead, in the system's own file system for that, so that nothing unencrypted comes to lie on
-a disk; what is too large for it lies beside the database, where the same content lies anyway. What a killed process
-leaves is known by nobody's holding its lock any more.
+they are kept in memory instead, in a file system that the system has for that, so that nothing unencrypted comes to lie
+on a disk; where none has room, that is refused. What a restore puts back comes to lie on the database's disk anyway, so
+that its copy may lie there where it has no room elsewhere. What a killed process leaves is known by nobody's holding
+its lock any more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bascule.databases.sqlite.opening import filesystem
+from bascule.errors import Refused
 
 _SUFFIX = ".bascule-copy-"
 _MEMORY = Path("/dev/shm")
@@ -24,12 +26,12 @@ _SPARE = 64 << 20
 
 
 @contextmanager
-def copy_beside(database: Path, *, hidden: int | None = None) -> Iterator[Path]:
-    """The path of a file that is not there yet; it and its folder are gone at the end. Raises OSError.
+def copy_beside(database: Path, *, hidden: int | None = None, only: bool = True) -> Iterator[Path]:
+    """The path of a file that is not there yet; it and its folder are gone at the end. Raises OSError, `Refused`.
 
-    `hidden`: it must not come to lie on a disk if that can be had, and this is how many bytes it will take.
+    `hidden`: it must not come to lie on a disk, and this is how many bytes it will take. `only`: rather not at all.
     """
-    folder, handle = _made(database, _place(database, hidden))
+    folder, handle = _made(database, _place(database, hidden, only=only))
     try:
         yield folder / "copy.db"
     finally:
@@ -41,7 +43,8 @@ def sweep_copies(database: Path) -> list[str]:
     """Remove what dead processes have left; answers the names of the folders."""
     found = []
     beside = database.parent.glob(f".{_escaped(database.name)}{_SUFFIX}*")
-    for folder in sorted([*beside, *_MEMORY.glob(f"{_hidden_name(database)}{_SUFFIX}*")]):
+    hidden = (each for memory in _memories() for each in memory.glob(f"{_hidden_name(database)}{_SUFFIX}*"))
+    for folder in sorted({*beside, *hidden}):
         try:
             handle = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:
@@ -66,25 +69,45 @@ def sweep_copies(database: Path) -> list[str]:
 
 def is_in_memory(path: Path) -> bool:
     """The copy lies on no disk."""
-    return path.is_relative_to(_MEMORY)
+    return any(path.is_relative_to(memory) for memory in _memories())
 
 
-def _place(database: Path, hidden: int | None) -> Path:
-    """How the folder's path begins."""
+def _place(database: Path, hidden: int | None, *, only: bool = True) -> Path:
+    """How the folder's path begins. Raises `Refused` (``no_room_in_memory``)."""
     beside = database.with_name(f".{database.name}")
-    return _MEMORY / _hidden_name(database) if hidden is not None and _has_room(hidden) else beside
+    if hidden is None:
+        return beside
+    for memory in _memories():
+        if _has_room(memory, hidden):
+            return memory / _hidden_name(database)
+    if only:
+        need = (2 * hidden + _SPARE) >> 20
+        raise Refused(
+            f"Backups are encrypted, so that the working copy of {database.name} may not lie on a disk; and in memory "
+            f"there is no room for the {need} MiB that it needs ({', '.join(map(str, _memories()))}).",
+            code="no_room_in_memory",
+            hint="Nothing was written. Give that file system more room (mount -o remount,size=… /dev/shm, or "
+            "docker run --shm-size), or work where there is more memory; of a few tables a backup takes less.",
+        )
+    return beside
+
+
+def _memories() -> list[Path]:
+    """Where files lie in memory, if the system has such a place."""
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    return [_MEMORY, *([Path(own)] if own and Path(own).is_absolute() else [])]
 
 
 def _hidden_name(database: Path) -> str:
     return f".{hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:16]}"
 
 
-def _has_room(size: int) -> bool:
-    """In memory, for the copy, its journal, and whatever else runs here."""
+def _has_room(memory: Path, size: int) -> bool:
+    """There, for the copy, its journal, and whatever else runs here."""
     try:
-        if filesystem(_MEMORY) != "tmpfs" or not os.access(_MEMORY, os.W_OK | os.X_OK):
+        if filesystem(memory) != "tmpfs" or not os.access(memory, os.W_OK | os.X_OK):
             return False
-        room = os.statvfs(_MEMORY)
+        room = os.statvfs(memory)
         free = min(room.f_bavail * room.f_frsize, _available())
     except (OSError, ValueError):
         return False

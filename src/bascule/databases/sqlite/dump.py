@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bascule.backups.encryption import Encryption
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import store_stream
-from bascule.databases.sqlite.copies import copy_beside, is_in_memory
+from bascule.databases.sqlite.copies import copy_beside
 from bascule.databases.sqlite.digests import count_rows, read_digest
 from bascule.databases.sqlite.location import Location, sqlite_uri
 from bascule.databases.sqlite.opening import connect
@@ -31,6 +31,8 @@ STREAM = "database"
 _PATIENCE = 10.0
 """Seconds to wait for a writer."""
 _PIECE = 1 << 20
+_STEP = 1024
+"""Pages that a restore writes between two looks at the clock."""
 
 
 def dump(
@@ -42,7 +44,7 @@ def dump(
     watch: Watch | None = None,
 ) -> Dumped:
     """As the port. Raises also sqlite3.Error, OSError."""
-    hidden = location.path.stat().st_size if encryption is not None else None
+    hidden = _size(location.path, request.tables) if encryption is not None else None
     with copy_beside(location.path, hidden=hidden) as copy:
         os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
         source = connect(location.path, mode="rw", wait=_PATIENCE)
@@ -56,8 +58,6 @@ def dump(
         finally:
             source.close()
         held, digests, notes = _finish(copy, digests=request.digests)
-        if encryption is not None and not is_in_memory(copy):
-            notes.append("while it was taken, an unencrypted copy lay beside the database: there is no room in memory")
         size = copy.stat().st_size
         path = stream_path(request.backup_id, STREAM, encrypted=encryption is not None)
         keys = encryption.public() if encryption else None
@@ -85,6 +85,27 @@ def dump(
     )
 
 
+def _size(path: Path, names: Sequence[str] | None) -> int:
+    """Bytes that the copy will take, about: those of the tables, where SQLite tells, else of the file."""
+    whole = path.stat().st_size
+    if names is None:
+        return whole
+    connection = connect(path, mode="rw", wait=_PATIENCE)
+    try:
+        tables = chosen(read_tables(connection), names, where=str(path))
+        marks = ", ".join("?" for _ in tables)
+        (found,) = connection.execute(
+            "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN "
+            f"(SELECT name FROM main.sqlite_master WHERE tbl_name IN ({marks}))",
+            tuple(tables),
+        ).fetchone()
+        return min(whole, int(found) * 2)
+    except sqlite3.OperationalError:
+        return whole
+    finally:
+        connection.close()
+
+
 def copy_whole(source: sqlite3.Connection, copy: Path) -> datetime:
     """Every page, of one moment, which is answered. Raises `LockNotAvailable`, sqlite3.Error."""
     until = datetime.now(UTC)
@@ -93,17 +114,30 @@ def copy_whole(source: sqlite3.Connection, copy: Path) -> datetime:
     return until
 
 
-def copy_pages(source: sqlite3.Connection, into: sqlite3.Connection, *, what: str) -> None:
-    """All at once: page by page, a writer in another process would make it begin anew each time."""
-    begun = time.monotonic()
+def copy_pages(
+    source: sqlite3.Connection, into: sqlite3.Connection, *, what: str, locked: Callable[[], None] | None = None
+) -> None:
+    """All at once: page by page, a writer in another process would make it begin anew each time. `locked` is called
+    when nobody else can write to the target any more, before anything of it is overwritten; what it raises leaves the
+    target as it is. The source is nobody else's then.
+    """
+    begun, first = time.monotonic(), True
 
     def still_waiting(status: int, _remaining: int, _total: int) -> None:
+        nonlocal first
+        if first and locked is not None and status == sqlite3.SQLITE_OK:
+            first = False
+            locked()
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() - begun > _PATIENCE:
             raise LockNotAvailable(
                 f"{what}, for longer than {_PATIENCE:.0f} seconds.", hint="Nothing was changed. Run again in a moment."
             )
 
-    source.backup(into, pages=-1, progress=still_waiting, sleep=0.02)
+    pages = -1
+    if locked is not None:
+        # The first step takes the lock; it must not be the last one too, which commits.
+        pages = max(1, min(_STEP, source.execute("PRAGMA main.page_count").fetchone()[0] // 2))
+    source.backup(into, pages=pages, progress=still_waiting, sleep=0.02)
 
 
 class connect_copy:  # noqa: N801 - used as a function

@@ -13,13 +13,13 @@ from bascule.databases.sqlite.dump import dump
 from bascule.databases.sqlite.errors import is_busy
 from bascule.databases.sqlite.location import Location, locate
 from bascule.databases.sqlite.opening import open_database
-from bascule.databases.sqlite.restore import Source, digests_of, export, restore, restore_to, verify
+from bascule.databases.sqlite.restore import Source, digests_of, export, made_since, restore, restore_to, verify
 from bascule.databases.sqlite.tables import chosen, read_tables
 from bascule.domain.backup import Manifest, TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import LockNotAvailable, MigrationFailed, TargetUnreachable
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Beside, Dumped, DumpRequest, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Verified, Watch
 
 _PATIENCE = 10.0
 
@@ -79,11 +79,26 @@ class SqliteDumper:
         store: BackupStore,
         encryption: Keys | None,
         tables: Sequence[str] | None = None,
+        guard: Guard | None = None,
         watch: Watch | None = None,
     ) -> Restored:
         """As the port. Tables that were made since are kept beside those of the backup."""
         with self._told():
-            return restore(self._location, self._source(manifest, store, encryption), tables=tables, watch=watch)
+            source = self._source(manifest, store, encryption)
+            return restore(self._location, source, tables=tables, guard=guard, watch=watch)
+
+    def made_since(
+        self,
+        manifest: Manifest,
+        *,
+        store: BackupStore,
+        encryption: Keys | None,
+        tables: Sequence[str] | None = None,
+        words: frozenset[str] | None = None,
+    ) -> Sequence[str]:
+        """As the port."""
+        with self._told():
+            return made_since(self._location, self._source(manifest, store, encryption), tables=tables, words=words)
 
     def restore_beside(
         self,

@@ -131,6 +131,18 @@ def keep_before(connection: sqlite3.Connection, migration: str, look: str) -> No
     connection.execute("INSERT OR IGNORE INTO main.bascule_before VALUES (?, ?)", (migration, look))
 
 
+def forget_older(connection: sqlite3.Connection, migration: str) -> None:
+    """Remove the look kept under the name of a migration that was rolled back and runs anew: how things are now is what
+    counts.
+    """
+    connection.execute(
+        "DELETE FROM main.bascule_before WHERE migration = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM main.bascule_ledger WHERE name = ?1) "
+        "AND NOT EXISTS (SELECT 1 FROM main.bascule_step WHERE migration = ?1)",
+        (migration,),
+    )
+
+
 def forget_before(connection: sqlite3.Connection, migration: str) -> None:
     """Remove the look kept under the migration's name."""
     connection.execute("DELETE FROM main.bascule_before WHERE migration = ?", (migration,))

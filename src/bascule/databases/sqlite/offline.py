@@ -38,6 +38,17 @@ def ledger(change: LedgerChange) -> str:
     )
 
 
+def leaving(migration: str) -> tuple[str, ...]:
+    """Off the ledger, with marks; the look of before stays."""
+    name = _text(migration)
+    kept = f"SELECT name, before FROM main.bascule_ledger WHERE name = {name} AND before IS NOT NULL"
+    return (
+        f"INSERT OR IGNORE INTO main.bascule_before {kept}",
+        f"DELETE FROM main.bascule_ledger WHERE name = {name}",
+        f"DELETE FROM main.bascule_step WHERE migration = {name}",
+    )
+
+
 def _unless_there(create: str) -> str:
     """``CREATE … main.name`` as ``CREATE … IF NOT EXISTS main.name``."""
     return create.replace(" main.", " IF NOT EXISTS main.", 1)

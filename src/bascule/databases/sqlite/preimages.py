@@ -399,6 +399,13 @@ class SqlitePreImages:
         found: list[RowLook] = self._read(lambda connection: rowlooks.looks(connection, migration))
         return found
 
+    def as_left(self, migration: str) -> frozenset[str]:
+        """Where nobody has written since the last rollback."""
+        from bascule.databases.sqlite import rowlooks
+
+        found: frozenset[str] = self._read(lambda connection: rowlooks.as_left(connection, migration))
+        return found
+
     def expire(self, seconds: float) -> int:
         """Throw away what is older."""
         from bascule.databases.sqlite import rowlooks

@@ -114,13 +114,15 @@ def _before(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
     size = _size(connection)
     named = {name: copying for _, name, copying in work.tables}
     tables = _tables(connection)
+    # Code and triggers may write to any of them.
+    wide = work.code or any(_has_triggers(tables, name) for name in named)
     for name, table in tables.items():
         if table.virtual or (name not in named and size > ROOM):
             continue
         told: dict[str, Any] = {"why": f"the database's {size >> 20} MiB are more than is read for such a look"}
         if size <= BOUND:
             told = _digest(connection, table, table.columns, table.key)
-        copied = size <= ROOM and named.get(name) == "copy"
+        copied = size <= ROOM and (named.get(name) == "copy" or (wide and name not in named))
         (number,) = connection.execute(
             f"INSERT INTO main.{TABLE} (migration, run_id, name, key_columns, columns, before, copied) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -136,7 +138,7 @@ def _before(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
         ).fetchone()
         if copied:
             _copy(connection, table, f"main.{quoted(f'{TABLE}_{number}')}")
-    if size > ROOM and (work.code or any(_has_triggers(tables, name) for name in named)):
+    if size > ROOM and wide:
         why = json.dumps({"why": "the database is too large to look at every table that code or triggers may write to"})
         connection.execute(
             f"INSERT INTO main.{TABLE} (migration, run_id, name, before) VALUES (?, ?, '', ?)",
@@ -147,6 +149,7 @@ def _before(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
 def _after(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
     tables = _tables(connection)
     known = {look.name.lower() for look in _looks(connection, job.migration)}
+    named = {name for _, name, _ in work.tables}
     small = _size(connection) <= BOUND
     for name in tables.keys() - known if small and work.carries else ():
         # What is made here may take rows that the way back carries elsewhere.
@@ -157,8 +160,12 @@ def _after(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
     for look in _looks(connection, job.migration):
         table = tables.get(look.name.lower())
         if table is not None and not table.virtual and "why" not in look.before:
-            after = json.dumps(_digest(connection, table, table.columns, table.key))
-            connection.execute(f"UPDATE main.{TABLE} SET after = ? WHERE id = ?", (after, look.id))
+            left = _digest(connection, table, table.columns, table.key)
+            connection.execute(f"UPDATE main.{TABLE} SET after = ? WHERE id = ?", (json.dumps(left), look.id))
+            if look.copied and left == look.before and look.name.lower() not in named:
+                # Copied only because it might have been written to.
+                connection.execute(f"DROP TABLE {look.store}")
+                connection.execute(f"UPDATE main.{TABLE} SET copied = 0 WHERE id = ?", (look.id,))
 
 
 def _copy(connection: sqlite3.Connection, table: Table, store: str) -> None:
@@ -184,6 +191,20 @@ def _is_as_left(connection: sqlite3.Connection, look: _Look) -> bool:
     if table is None:
         return look.after is None and "sums" in look.before
     return look.after is not None and _digest(connection, table, table.columns, table.key) == look.after
+
+
+def as_left(connection: sqlite3.Connection, migration: str) -> frozenset[str]:
+    """Tables in which there is exactly what the last rollback has left there."""
+    if not _is_there(connection):
+        return frozenset()
+    looks = [look for look in _looks(connection, migration) if look.back is not None and "sums" in look.back]
+    return frozenset(
+        quoted(look.name)
+        for look in looks
+        if look.back is not None
+        and {name: look.back.get(name) for name in ("rows", "sums")}
+        == {name: _compared(connection, look).get(name) for name in ("rows", "sums")}
+    )
 
 
 def _ended(connection: sqlite3.Connection, job: Job, look: _Look, *, alone: bool) -> None:

@@ -150,6 +150,16 @@ def _has_rowid(connection: sqlite3.Connection, schema: str, name: str, alias: st
     return True
 
 
+def read_parts(connection: sqlite3.Connection, schema: str, name: str) -> dict[tuple[str, str], str]:
+    """Its indexes and triggers, by kind and name, as they are made."""
+    rows = connection.execute(
+        f"SELECT type, name, sql FROM {schema}.sqlite_master WHERE tbl_name = ? COLLATE NOCASE "
+        "AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY type, rowid",
+        (name,),
+    )
+    return {(kind, part): sql for kind, part, sql in rows.fetchall()}
+
+
 def _made_after(connection: sqlite3.Connection, schema: str, name: str) -> Iterator[str]:
     rows = connection.execute(
         f"SELECT sql FROM {schema}.sqlite_master WHERE tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') "

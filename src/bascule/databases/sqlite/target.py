@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.databases.sqlite.aside import Aside
@@ -31,7 +31,7 @@ from bascule.databases.sqlite.stopping import INSTRUCTIONS, Stop
 from bascule.databases.sqlite.transaction import Performer, may_set
 from bascule.databases.sqlite.waiting import until_free
 from bascule.domain.history import Fact, Holder, LedgerEntry
-from bascule.domain.schema import Snapshot
+from bascule.domain.schema import Part, Snapshot
 from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, ConfigError, Interrupted, Refused
 from bascule.ports.database import (
@@ -269,6 +269,10 @@ class SqliteTarget:
     def snapshot(self, touch: Touch) -> Snapshot:
         return self._looking(lambda connection: shape(connection, touch))
 
+    def changed_since(self, migration: str, keys: Collection[str]) -> frozenset[Part] | None:
+        """Nothing in SQLite's catalog tells who made what. Nothing is overwritten there by mending either."""
+        return None
+
     def preimages(self) -> SqlitePreImages:
         from bascule.databases.sqlite.preimages import SqlitePreImages
 
@@ -331,6 +335,12 @@ class SqliteTarget:
         from bascule.databases.sqlite import offline
 
         return "", offline.ledger(change)
+
+    def leaving(self, migration: str) -> Sequence[str]:
+        """As the port."""
+        from bascule.databases.sqlite import offline
+
+        return offline.leaving(migration)
 
     # The connection
 

@@ -16,6 +16,7 @@ from bascule.databases.sqlite.memory import (
     change_ledger,
     change_marks,
     forget_before,
+    forget_older,
     keep_before,
     look_as_text,
     read_token,
@@ -153,6 +154,8 @@ class Performer:
     def _remember(self, job: Job, look: str | None, *, took_ms: int) -> None:
         connection, ledger = self._connection, job.ledger
         rides = ledger is not None and ledger.entry is not None and ledger.entry.name == job.migration
+        if look is not None:
+            forget_older(connection, job.migration)
         if look is not None and not rides:
             keep_before(connection, job.migration, look)
         if job.mark is not None or job.clear_marks:

@@ -96,20 +96,46 @@ def _altered(picture: Picture, table: str, command: Node, line: int) -> bool:
         case "AT_ValidateConstraint":
             picture.change(("constraint", table, name), unproved=False)
         case _:
-            return _switched(picture, table, command["subtype"])
+            return _switched(picture, table, command["subtype"], name)
     return True
 
 
-def _switched(picture: Picture, table: str, subtype: str) -> bool:
+def _switched(picture: Picture, table: str, subtype: str, name: str) -> bool:
     """What is on or off."""
     if subtype in ("AT_EnableRowSecurity", "AT_ForceRowSecurity"):
         picture.put(("option", table, subtype.removeprefix("AT_")), True, replace=True)
     elif subtype in ("AT_DisableRowSecurity", "AT_NoForceRowSecurity"):
         word = "EnableRowSecurity" if "Disable" in subtype else "ForceRowSecurity"
         picture.take(("option", table, word), unless=True)
+    elif subtype in _TRIGGERS:
+        _switch_triggers(picture, table, name, _TRIGGERS[subtype])
     else:
         return False
     return True
+
+
+_TRIGGERS = {
+    "AT_EnableTrig": "usual",
+    "AT_EnableTrigAll": "usual",
+    "AT_EnableTrigUser": "usual",
+    "AT_DisableTrig": "off",
+    "AT_DisableTrigAll": "off",
+    "AT_DisableTrigUser": "off",
+    "AT_EnableReplicaTrig": "replica",
+    "AT_EnableAlwaysTrig": "always",
+}
+
+
+def _switch_triggers(picture: Picture, table: str, name: str, state: str) -> None:
+    """Without a name: all of them, or all of the user's. What is switched back to the usual leaves nothing."""
+    key = ("option", table, f"triggers {name}".strip() if name else "triggers")
+    if state != "usual":
+        picture.put(key, state, replace=True)
+        return
+    picture.take(key, unless=True)
+    if not name:
+        for other in [each for each in picture.parts if each[:2] == key[:2] and each[2].startswith("triggers")]:
+            picture.take(other, unless=True)
 
 
 def _identified(picture: Picture, column: Key, command: Node) -> None:

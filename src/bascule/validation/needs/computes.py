@@ -11,10 +11,14 @@ from bascule.validation.needs.writing import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computes:
-    """The server computes the expression for every row and says whether it can; which row it was it does not say."""
+    """The server computes the expression for every row and says whether it can; which row it was it does not say
+    (`bascule.validation.needs.sieve` finds out).
+    """
 
     source: Source
     expression: str
+    columns: tuple[str, ...] = ()
+    """Columns shown beside the key."""
 
     @property
     def tables(self) -> tuple[ObjectName, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bascule.domain.statement import ObjectName
@@ -15,6 +16,10 @@ _WHOLE = {"int2": 15, "int4": 31, "int8": 63}
 _NUMBERS = frozenset((*_WHOLE, "numeric", "float4", "float8", "money"))
 _TOLD_BY_THE_SERVER = 160000
 """Since this version the server says of a text whether a type can read it, without an error."""
+_READ = frozenset(
+    (*_NUMBERS, "bool", "bytea", "cidr", "date", "inet", "interval", "json", "jsonb", "macaddr", "time", "timestamp")
+) | {"timestamptz", "timetz", "uuid"}
+"""Types that it is asked so: what a domain says of NULL it would not tell."""
 _ALWAYS_FITS = {
     "int2": ("int4", "int8", "float4", "float8"),
     "int4": ("int8", "float8"),
@@ -46,27 +51,32 @@ class Converts:
     """Any other expression behind USING."""
     labels: tuple[str, ...] | None = None
     """Of an enumeration that the pending migrations make."""
+    domain: Callable[[str], str] | None = None
+    """Of a domain that they make: from a value to the condition that it is none of the domain's."""
 
     @property
     def tables(self) -> tuple[ObjectName, ...]:
         return (self.source.table,)
 
     def count(self, facts: Facts) -> str | None:
-        asked = self._asked(facts)
+        asked = self.resolved(facts)
         return None if asked is None else asked.count(facts)
 
     def heading(self, facts: Facts) -> tuple[str, ...]:
-        asked = self._asked(facts)
+        asked = self.resolved(facts)
         return () if asked is None else asked.heading(facts)
 
     def sample(self, facts: Facts) -> str:
-        asked = self._asked(facts)
+        asked = self.resolved(facts)
         return "" if asked is None else asked.sample(facts)
 
-    def _asked(self, facts: Facts) -> Rows | Computes | None:
+    def resolved(self, facts: Facts) -> Rows | Computes | None:
+        """The question that is asked; None where the catalog says that every value fits."""
         today = facts.of(self.source.table).columns.get(self.column)
         if today is None:
             return None
+        if self.domain is not None:
+            return self._rows(self.domain(f"({self.using or self._name}\n)"))
         if self.using:
             return self._other(f"({self.using}\n)")
         if self.labels is not None:
@@ -86,7 +96,7 @@ class Converts:
                 return self._rows(self._too_wide())
             if self.type == "numeric":
                 return self._rows(self._too_large()) if self.modifiers else None
-        if today in _TEXTS and version >= _TOLD_BY_THE_SERVER:
+        if today in _TEXTS and version >= _TOLD_BY_THE_SERVER and self.type in _READ:
             return self._rows(f"NOT pg_catalog.pg_input_is_valid({self._text}, {literal(self.written)})")
         return self._computed()
 
@@ -102,12 +112,16 @@ class Converts:
         return Rows(source=self.source, offends=offends, columns=(self.column,))
 
     def _computed(self) -> Computes:
-        return Computes(source=self.source, expression=f"{self._name}::{self.written}")
+        return self._computes(f"{self._name}::{self.written}")
 
     def _other(self, expression: str) -> Rows | Computes:
         if self.type in ("varchar", "bpchar") and self.modifiers and self.plain:
             return self._rows(self._too_long(f"{expression}::text"))
-        return Computes(source=self.source, expression=expression)
+        # As it is assigned to the column: a domain has its say then.
+        return self._computes(f"{expression}::{self.written}")
+
+    def _computes(self, expression: str) -> Computes:
+        return Computes(source=self.source, expression=expression, columns=(self.column,))
 
     def _too_long(self, text: str) -> str:
         """Spaces behind what fits are cut off without a word, as the standard has it."""

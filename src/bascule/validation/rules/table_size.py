@@ -16,7 +16,7 @@ def inspect(asked: Asked) -> Inspection:
     findings = []
     for table in asked.tables:
         if table.bytes > asked.options.large_table:
-            words = f"{table.shown} takes {table.bytes / (1 << 30):.1f} GiB with its indexes"
+            words = f"{table.shown} takes {_size(table.bytes)} with its indexes"
             findings.append(Finding(words=words, table=table.key, advice="Think of partitions or of an archive."))
         every = (table.rows or 0) + table.dead_rows
         if table.dead_rows > _DEAD_ROWS and table.dead_rows > _DEAD_SHARE * every:
@@ -27,8 +27,16 @@ def inspect(asked: Asked) -> Inspection:
     return Inspection(
         findings=tuple(findings),
         looked=f"{len(asked.tables)} tables take {total / (1 << 20):,.0f} MiB, "
-        f"none more than {asked.options.large_table / (1 << 30):g} GiB",
+        f"none more than {_size(asked.options.large_table)}",
     )
+
+
+def _size(count: int) -> str:
+    """``1.5 GiB``, ``16 KiB``."""
+    for exponent, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count >= 1 << exponent:
+            return f"{round(count / (1 << exponent), 1):g} {unit}"
+    return f"{count} bytes"
 
 
 RULE = Rule(

@@ -6,6 +6,7 @@ import pytest
 
 from bascule.domain.statement import ObjectName
 from bascule.validation.needs.facts import ColumnFacts, Facts, TableFacts
+from bascule.validation.needs.sieve import Sifted, read, sieve
 from tests.unit.validation.needs.pending import doubts, judged, needs
 
 NEEDED = {
@@ -187,6 +188,21 @@ def test_a_type_that_holds_every_value_is_not_asked_for(today: str, change: str)
 def test_a_narrower_type_is_asked_for_in_its_own_way(today: str, change: str, asked: str) -> None:
     (need,) = needs(f"alter table t alter a {change}")
     assert asked in (need.question.count(facts(a=today)) or "")
+
+
+def test_rows_that_only_the_server_can_judge_are_sought_in_a_time_that_is_set() -> None:
+    (need,) = needs("alter table t alter a type int using (a || '$$''\\')::int")
+    asked = sieve(need.question, facts(a="text"), seconds=10)
+    assert asked is not None
+    assert asked.heading == ("id", "a")
+    assert asked.statements[0] == "SET LOCAL statement_timeout = 10000"
+    assert asked.statements[-1].startswith("DO  E'")
+    assert "interval ''8.0 seconds''" in asked.statements[-1]
+    (need,) = needs("alter table t add unique (a)")
+    assert sieve(need.question, facts(a="text"), seconds=10) is None
+    assert read('{"found": 0}') is None
+    told = read('{"found": 3, "samples": [["1", null]], "said": "no", "whole": false}')
+    assert told == Sifted(found=3, sample=(("1", None),), said="no", whole=False)
 
 
 def test_the_labels_of_an_enumeration_made_by_the_set_are_known() -> None:

@@ -25,7 +25,9 @@ def changed(
     cast = using is not None and _casts(using, column, kind)
     labels = world.labels.get(kind)
     expression = written.after("using") if using is not None and not cast else None
-    new = kind in world.types and (labels is None or expression is not None)
+    plain = "arrayBounds" not in type_name
+    domain = world.domains.get(kind) if plain else None
+    new = kind in world.types and (labels is None or expression is not None) and domain is None
     modifiers = _modifiers(type_name)
     nothing = world.is_null(table, column)
     doubt = "the new type is one that the pending migrations make" if new else ""
@@ -44,10 +46,11 @@ def changed(
                 type=kind,
                 written=text,
                 modifiers=modifiers or (),
-                plain="arrayBounds" not in type_name,
+                plain=plain,
                 cast=cast,
                 using=expression.text if expression is not None else "",
                 labels=labels,
+                domain=domain,
             ),
             columns=(column, *columns_in(using)),
             doubt=doubt,

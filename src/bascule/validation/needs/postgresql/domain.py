@@ -1,4 +1,4 @@
-"""ALTER DOMAIN: what it demands of every column that has the domain for its type."""
+"""ALTER DOMAIN: what it demands of every column of that type; CREATE DOMAIN: which values are its own."""
 
 from __future__ import annotations
 
@@ -54,6 +54,43 @@ def altered(world: World, statement: Statement, node: Node) -> Iterator[Need]:
     elif what == "V":
         asked_then = world.later.get((domain.name, node["name"]))
         yield from asked_then(statement) if asked_then else [_validated(world, statement, domain, node["name"])]
+
+
+def made(world: World, statement: Statement, node: Node) -> Condition | None:
+    """CREATE DOMAIN: from a value to the condition that it is none of the domain's; None where that cannot be said."""
+    if strings(node["typeName"]["names"])[-1] in world.types or "arrayBounds" in node["typeName"]:
+        return None
+    behind = Pieces(statement.text).after("domain")
+    if behind is None:
+        return None
+    written = behind.without_first()
+    if _first(written) == ".":
+        written = written.without_first().without_first()
+    if _first(written) == "as":
+        written = written.without_first()
+    base = written.before("collate", "default", "constraint", "not", "null", "check").text
+    checks: list[Pieces] = []
+    rest = written.after("check")
+    while rest is not None:
+        inside = rest.inside()
+        if inside is None:
+            return None
+        checks.append(inside)
+        rest = rest.after("check")
+    kinds = {each["Constraint"]["contype"] for each in node.get("constraints", ())}
+
+    def breaks(value: str) -> str:
+        converted = f"{value}::{base}"
+        parts = [f"NOT ({check.replaced('value', f'({converted})')}\n)" for check in checks]
+        parts += [f"{converted} IS NULL"] if "CONSTR_NOTNULL" in kinds else []
+        # Without a condition, it is computed for the sake of the error.
+        return " OR ".join(parts) or f"pg_catalog.num_nonnulls({converted}) < 0"
+
+    return breaks
+
+
+def _first(written: Pieces) -> str:
+    return next((text for _, text in written.words), "")
 
 
 def _condition(written: Pieces) -> Condition | None:

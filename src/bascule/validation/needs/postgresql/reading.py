@@ -52,9 +52,12 @@ def _read(world: World, statement: Statement, kind: str, node: Node) -> Iterator
     elif kind == "IndexStmt":
         yield from unique.index(world, statement, node)
     elif kind == "AlterDomainStmt":
+        world.domains.pop(strings(node["typeName"])[-1], None)
         yield from domain.altered(world, statement, node)
     elif kind in ("CreateEnumStmt", "AlterEnumStmt", "CreateDomainStmt", "CompositeTypeStmt"):
         world.creates_type(kind, node)
+        if kind == "CreateDomainStmt" and (breaks := domain.made(world, statement, node)) is not None:
+            world.domains[strings(node["domainname"])[-1]] = breaks
     elif (moved := renaming(kind, node)) is not None:
         world.moved(*moved)
     elif kind == "RenameStmt" and node["renameType"] == "OBJECT_COLUMN" and "relation" in node:

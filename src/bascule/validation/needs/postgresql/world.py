@@ -37,6 +37,8 @@ class World:
     added and is NULL in every row."""
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Enumerations that are made by the pending set."""
+    domains: dict[str, Callable[[str], str]] = field(default_factory=dict)
+    """Domains that are made by the pending set: from a value to the condition that it is none of theirs."""
     types: set[str] = field(default_factory=set)
     """Types that the pending set makes or changes."""
     later: dict[tuple[str, str], Callable[[Statement], Sequence[Need]]] = field(default_factory=dict)
@@ -172,6 +174,7 @@ class World:
             self.labels[name] = strings(node.get("vals", []))
         else:
             self.labels.pop(name, None)
+        self.domains.pop(name, None)
 
 
 def renaming(kind: str, node: Node) -> tuple[ObjectName, ObjectName] | None:
