@@ -231,3 +231,15 @@ def test_whether_anybody_wrote_behind_a_rollback_is_seen(world: World) -> None:
     assert {each.rpartition(".")[2].strip('"') for each in left()} == {"users"}
     world.ask("UPDATE users SET name = 'Eve' WHERE id = 3")
     assert left() == frozenset()
+
+
+def test_a_down_that_takes_rows_of_others_along_is_a_loss(postgresql: World) -> None:  # noqa: F811
+    postgresql.project.write("2_caps", "UPDATE users SET name = upper(name);", "DELETE FROM users;")
+    postgresql.up()
+    postgresql.ask("INSERT INTO users VALUES (50, 'Oda', 'o')")
+    answer = postgresql.project.run("rollback", "--yes", "--json")
+    assert answer.code == 5, answer
+    error = answer.json["error"]
+    assert "took away 4 rows, none of them the migration's" in answer.json["message"]
+    postgresql.ask(" ".join(error["beside"]["merge"]))
+    assert [row[:2] for row in rows(postgresql)] == [(1, "Ann"), (2, "Bob"), (3, "Cid")]

@@ -65,6 +65,9 @@ class RowLook:
     """What was done to make them as they were, in words; None: nothing."""
     failed: str | None = None
     """Why that could not be done."""
+    taken: int = 0
+    """How many more rows the way back took away than it put in, by the database's own count, before anything was made
+    as it was; 0 also where nobody counted."""
     back_run: str | None = None
 
     def as_dict(self) -> Mapping[str, Any]:

@@ -36,6 +36,8 @@ def judge_rows(looks: Sequence[RowLook], kept: Sequence[PreImage], *, writes: bo
         elif look.whole is False and look.alone:
             if not _is_told(look, mine):
                 lost.append(_difference(look))
+        elif look.taken > look.inserted:
+            lost.append(_took(look))
         elif (doubt := _doubt(look, mine, writes=writes)) is not None:
             sure = look.whole is False and look.changed and not writes and not any(each.kind in _ROWS for each in mine)
             if sure:
@@ -96,6 +98,12 @@ def _stayed(look: RowLook) -> str:
     )
 
 
+def _took(look: RowLook) -> str:
+    """Whosever they were: not the migration's."""
+    added = f"only {look.inserted} of them the migration's" if look.inserted else "none of them the migration's"
+    return f"rows of {look.table}: the way back took away {_count(look.taken)}, {added}{_why(look)}"
+
+
 def _why(look: RowLook) -> str:
     if look.why is not None:
         return f", because {look.why}"
@@ -114,5 +122,8 @@ def _difference(look: RowLook) -> str:
 
 
 def _rows(look: RowLook) -> str:
-    count = look.rows[1] if look.rows is not None else 0
-    return "1 row" if count == 1 else f"{count} rows"
+    return _count(look.rows[1] if look.rows is not None else 0)
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"

@@ -108,3 +108,10 @@ def test_a_table_that_is_whole_ends_every_doubt_about_what_was_kept_of_it() -> N
     unfollowed = replace(other, kind="table", name="", why="what SELECT takes away is not followed")
     assert without_proved([unfollowed], {"t"}) == (unfollowed,)
     assert without_proved([unfollowed], {"t"}, all_proved=True) == ()
+
+
+def test_more_rows_taken_away_than_the_migration_added_are_a_loss_whoever_wrote() -> None:
+    found = judge_rows([look(undisturbed=False, inserted=2, taken=3)], [], writes=True)
+    (words,) = found.lost
+    assert words.startswith("rows of public.t: the way back took away 3 rows, only 2 of them the migration's, because")
+    assert not judge_rows([look(undisturbed=False, inserted=3, taken=3)], [], writes=True).lost

@@ -127,6 +127,7 @@ def _rowlook(row: dict[str, Any]) -> RowLook:
         columns=tuple(back.get("columns") or ()),
         mended=_mended(back.get("mended")),
         failed=back.get("failed"),
+        taken=max(0, back.get("taken") or 0),
         back_run=row.get("back_run"),
     )
 

@@ -483,6 +483,8 @@ DECLARE
   same boolean;
   left_over bigint := bound;
   alone boolean;
+  counted jsonb;
+  taken bigint;
 BEGIN
   IF to_regclass($own$@schema@.rowlook$own$) IS NULL OR NOT @schema@.preimage_allowed() THEN
     PERFORM @schema@.preimage_settings(was);
@@ -495,6 +497,8 @@ BEGIN
   WHERE NOT EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration
     AND (r.relation = c.oid OR (r.relation_schema = n.nspname AND r.relation_name = c.relname)
       OR r.relation IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) AS a)));
+  -- Asked before anything is mended. What was put back from what was kept counts as given.
+  counted := (SELECT coalesce(jsonb_agg(jsonb_build_array(w.relation, w.deleted - w.inserted)), '[]') FROM @schema@.rows_written(false) AS w);
   alone := (SELECT coalesce(bool_and(coalesce((r.begun ->> 'same')::boolean, false)), false) FROM @schema@.rowlook AS r
     WHERE r.migration = of_migration);
   -- Twice: a row may refer to one that is put back only later.
@@ -519,7 +523,12 @@ BEGIN
         told := told || jsonb_build_object('failed', sqlerrm);
       END;
     END IF;
-    UPDATE @schema@.rowlook AS r SET back = told || jsonb_build_object('same', same, 'alone', same AND alone), back_run = by_run WHERE r.id = look.id;
+    taken := (SELECT coalesce(sum((c ->> 1)::bigint), 0) FROM jsonb_array_elements(counted) AS c
+      WHERE (c ->> 0)::oid = rel OR rel IN (SELECT a.relid FROM pg_partition_ancestors((c ->> 0)::oid) AS a))
+      -- Rows that came while the up ran, and were not counted, may be its own: of statements outside a transaction.
+      - greatest(0, coalesce((look.after ->> 'rows')::bigint - (look.before ->> 'rows')::bigint - look.inserted + look.deleted, 0));
+    UPDATE @schema@.rowlook AS r SET back = told || jsonb_build_object('same', same, 'alone', same AND alone, 'taken', taken), back_run = by_run
+    WHERE r.id = look.id;
   END LOOP;
   UPDATE @schema@.rowlook AS r SET back = '{}', back_run = by_run WHERE r.migration = of_migration AND r.back IS NULL;
   PERFORM @schema@.preimage_settings(was);
