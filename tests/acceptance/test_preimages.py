@@ -206,8 +206,7 @@ def test_production_takes_what_is_kept_for_no_loss(postgresql: World) -> None:
 
 def test_what_was_kept_long_enough_is_thrown_away(postgresql: World) -> None:
     postgresql.project.write("2_drop", "ALTER TABLE users DROP COLUMN note;", "ALTER TABLE users ADD COLUMN note text;")
-    # With a backup the values would come back from that.
-    postgresql.project.well("up", MIGRATION_BACKUP_ENABLED="false")
+    postgresql.up()
     for table in ("preimage", "rowlook"):
         postgresql.ask(f"UPDATE bascule.{table} SET at = at - interval '31 days'")
     postgresql.project.write("3_other", "CREATE TABLE other (id int);", "DROP TABLE other;")
