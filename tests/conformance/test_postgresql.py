@@ -11,6 +11,7 @@ import pytest
 from bascule.databases.postgres.target import PostgresTarget
 from bascule.ports.database import Limits, TargetOptions
 from tests.conformance.database import TableLock, TargetConformance, TargetFactory
+from tests.conformance.state import StateConformance
 
 LEASE_TTL = 3.0
 
@@ -49,4 +50,8 @@ target = PostgresTarget({bascule_postgres_url!r}, TargetOptions(limits=Limits(le
 
 
 class TestPostgresql(TargetConformance):
+    pass
+
+
+class TestPostgresqlState(StateConformance):
     pass

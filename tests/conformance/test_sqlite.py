@@ -12,6 +12,7 @@ import pytest
 from bascule.databases.sqlite.target import SqliteTarget
 from bascule.ports.database import TargetOptions
 from tests.conformance.database import TableLock, TargetConformance, TargetFactory
+from tests.conformance.state import StateConformance
 
 
 @pytest.fixture
@@ -53,4 +54,8 @@ target = SqliteTarget({str(database)!r})
 
 
 class TestSqlite(TargetConformance):
+    pass
+
+
+class TestSqliteState(StateConformance):
     pass

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bascule.domain.content import Content
     from bascule.domain.preimage import PreImageWork
     from bascule.ports.preimages import PreImages
+    from bascule.ports.state import StateDoor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +365,9 @@ class Target(Protocol):
         """Statements that take a migration off the ledger, with its marks, for somebody else's transaction in this
         database: the one in which a backup is restored.
         """
+
+    def state(self) -> StateDoor:
+        """A new door to the state store of this target, with a connection of its own. Whoever asks for it closes it."""
 
     def reconnect(self) -> None:
         """After `WorkFailed` with kind ``lost``: a new connection, once the server process of the old one is gone

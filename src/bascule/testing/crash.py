@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.dump import Dumper
     from bascule.ports.preimages import PreImages
+    from bascule.ports.state import StateDoor
     from bascule.services.backups import Backups
 
 Place = Literal["before", "sent", "inside", "after"]
@@ -221,6 +222,9 @@ class CrashingTarget:
 
     def leaving(self, migration: str) -> Sequence[str]:
         return self._target.leaving(migration)
+
+    def state(self) -> StateDoor:
+        return self._target.state()
 
     def query(
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()

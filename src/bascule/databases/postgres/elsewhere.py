@@ -17,9 +17,13 @@ class Elsewhere:
 
     def __init__(self, url: str, options: TargetOptions) -> None:
         """`options` are the target's: schema and limits are the same there."""
-        self._connections = Connections(
-            url, TargetOptions(schema=options.schema, limits=options.limits, application=options.application)
-        )
+        self._url = url
+        self._options = TargetOptions(schema=options.schema, limits=options.limits, application=options.application)
+        self._connections = self.more()
+
+    def more(self) -> Connections:
+        """New connections to it, for whoever needs their own."""
+        return Connections(self._url, self._options)
 
     def prepare(self) -> None:
         """Make Bascule's tables there. Raises as `layout.prepare`."""

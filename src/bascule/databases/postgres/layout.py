@@ -204,6 +204,7 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
         parts.append(_read("layout.sql").replace("@schema@", own))
     else:
         parts.append(_THERE.format(schema=literal(schema)))
+    parts += (f"{table};" for table in _state_tables(own))
     parts += (shape_sql(schema), ";", _read("functions.sql").replace("@schema@", own), preimages_sql(schema))
     parts.append(_read("rowlooks.sql").replace("@schema@", own))
     if meta is None:
@@ -212,6 +213,12 @@ def _script(meta: dict[str, Any] | None, schema: str) -> str:
         parts.append(f"UPDATE {own}.meta SET layout = {LAYOUT}, code = '{code()}';")
     parts.append(_OWNER_ONLY.format(schema=literal(schema)))
     return without_comments("\n".join(parts))
+
+
+def _state_tables(own: str) -> list[str]:
+    from bascule.state.tables import TABLES, named
+
+    return [named(table, lambda name: f"{own}.{name}") for table in TABLES]
 
 
 def preimages_sql(schema: str, *, own: str | None = None) -> str:

@@ -7,9 +7,12 @@ from typing import Any, Final
 from bascule.databases.postgres.message import identifier, literal
 from bascule.errors import Refused
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Counts up when a table or the signature of a function changes. Bodies of functions are told apart by `code` alone.
 """
+
+STATE_SINCE: Final = 2
+"""The first layout with the tables of `bascule.state`."""
 
 _LOOK: Final = """DO $look$ BEGIN
 IF EXISTS (

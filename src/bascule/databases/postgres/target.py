@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from bascule.databases.postgres.preimages import PostgresPreImages
+    from bascule.databases.postgres.state import PostgresState
     from bascule.domain.content import Content
 
     Connection = psycopg.Connection[tuple[Any, ...]]
@@ -64,6 +65,7 @@ class PostgresTarget:
             import psycopg  # noqa: F401 - everything after this may count on it
         except ImportError as exc:
             raise missing_driver(exc) from exc
+        self._url, self._options = url, options
         self._read_only = options.read_only
         self._limits = options.limits
         self._connections = Connections(url, options)
@@ -148,6 +150,16 @@ class PostgresTarget:
         if lease is not None and lease.held() and _asked_beside(lease, sql):
             return
         self._connections.read(lambda session: ask(session.connection, sql), "write to the journal")
+
+    def state(self) -> PostgresState:
+        """A door of its own to the state store, which is where the journal is."""
+        from bascule.databases.postgres.state import PostgresState
+
+        def about() -> str:
+            return self._connections.read(lambda session: self._identity_of(session), "look at the database")
+
+        connections = self._elsewhere.more() if self._elsewhere else Connections(self._url, self._options)
+        return PostgresState(connections, about=about, make=self.prepare)
 
     # By hand
 
@@ -372,6 +384,11 @@ class PostgresTarget:
         """The target's own, from what it said about itself; empty where Bascule never ran."""
         meta = self._connections.main().meta
         return str(meta["identity"]) if meta else ""
+
+    def _identity_of(self, session: Session) -> str:
+        if session.meta is None:
+            session.look_again()
+        return str(session.meta["identity"]) if session.meta else ""
 
     def _performer(self, session: Session) -> Performer:
         performer = self._performers.get(id(session))

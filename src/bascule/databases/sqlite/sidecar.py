@@ -10,11 +10,12 @@ goes on with the new one; the old one's facts stay in it and are no longer answe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,34 @@ class Sidecar:
     def is_locked(self) -> bool:
         """A process has the lease. Takes nothing."""
         return is_locked(self.path)
+
+    # The state store, which has a connection of its own (`bascule.databases.sqlite.state`)
+
+    def has_state(self) -> bool:
+        """The tables of the state store are there. Raises sqlite3.Error."""
+        return bool(self.ask("SELECT 1 FROM sqlite_master WHERE name = 'bascule_note'"))
+
+    def make_state(self, tables: Sequence[str]) -> None:
+        """Make them. Raises sqlite3.Error."""
+        with self.writing():
+            for table in tables:
+                self._connection.execute(table)
+
+    def ask(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """One statement and its rows. Raises sqlite3.Error."""
+        return self._connection.execute(sql, tuple(values)).fetchall()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction; once it has ended it survives a power loss. Raises sqlite3.Error."""
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.rollback()
 
     def close(self) -> None:
         """Give everything back."""

@@ -50,6 +50,7 @@ from bascule.ports.database import (
 
 if TYPE_CHECKING:
     from bascule.databases.sqlite.preimages import SqlitePreImages
+    from bascule.databases.sqlite.state import SqliteState
     from bascule.domain.content import Content
 
 T = TypeVar("T")
@@ -167,6 +168,15 @@ class SqliteTarget:
         sidecar = self._own_sidecar()
         with self._sidecar_errors("write the journal"):
             sidecar.append(facts, durable=durable)
+
+    def state(self) -> SqliteState:
+        from bascule.databases.sqlite.state import SqliteState
+
+        def about() -> str:
+            meta = self._meta()
+            return meta["identity"] if meta is not None else ""
+
+        return SqliteState(self._location.sidecar, about=about, make=self.prepare)
 
     # The lease
 
