@@ -329,6 +329,8 @@ CREATE OR REPLACE FUNCTION @schema@.rows_after(of_migration text, of_run text, c
 LANGUAGE plpgsql AS $after$
 DECLARE
   was constant jsonb := @schema@.preimage_settings(NULL);
+  -- Read once: a text of all tables, read for each of them again, costs the square of their number.
+  there constant jsonb := coalesce(nullif(current_setting('bascule.tables', true), ''), '{}');
   seen record;
   left_over bigint := bound;
   told jsonb;
@@ -365,7 +367,7 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND NOT c.relispartition AND n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema'])
       AND n.oid <> to_regnamespace($own$@schema@$own$) AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!'
-      AND NOT current_setting('bascule.tables', true)::jsonb ? c.oid::text;
+      AND NOT there ? c.oid::text;
   END IF;
   FOR seen IN SELECT r.id, r.relation FROM @schema@.rowlook AS r JOIN pg_class AS c ON c.oid = r.relation
     WHERE final AND r.migration = of_migration AND r.run_id = of_run AND (r.before ? 'sums' OR r.before ? 'made') LOOP
@@ -373,7 +375,7 @@ BEGIN
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     UPDATE @schema@.rowlook AS r SET keyed_after = @schema@.preimage_key(r.relation, '{}'), columns_after = @schema@.rows_columns(r.relation),
       -- What TRUNCATE takes away is in none of the server's counts.
-      after = told || CASE WHEN current_setting('bascule.tables', true)::jsonb -> seen.relation::text ->> 0
+      after = told || CASE WHEN there -> seen.relation::text ->> 0
           IS DISTINCT FROM (SELECT c.relfilenode::text FROM pg_class AS c WHERE c.oid = seen.relation)
         THEN '{"rewritten": true}'::jsonb ELSE '{}'::jsonb END WHERE r.id = seen.id;
   END LOOP;
