@@ -296,6 +296,10 @@ def _looked_after(
     run, error = recovery.rollback_wrong(planned, run, entry.applied_at)
     if error is None:
         return run
+    saved = recovery.backups.get(planned.name)
+    if saved is not None:
+        # Rows that others wrote since the migration ran are in no backup but this.
+        error.hint = f"{error.hint} The rows as they were right before this rollback are in the backup {saved}.".strip()
     error.details.setdefault("data", [each.as_dict() for each in (*runs, run)])
     raise error
 
