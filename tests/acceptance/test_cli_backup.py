@@ -19,6 +19,7 @@ import pytest
 from bascule import Bascule
 from bascule.backups.encryption import new_key
 from bascule.errors import Refused
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import BASCULE, Answer, Project
 from tests.conformance.s3_server import CREDENTIALS, new_bucket, s3_server
 
@@ -69,16 +70,20 @@ class Place:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/app.db"
+        url, server = f"sqlite:///{tmp_path}/app.db", None
     else:
-        url = request.getfixturevalue("bascule_postgres_url")
+        url, server = (request.getfixturevalue(f"bascule_postgres_{what}") for what in ("url", "server"))
     project = Project(tmp_path, DATABASE_URL=url)
-    project.write(USERS, "create table users (id integer primary key, name text);", "drop table users;")
-    project.write(MORE, "create table orders (id integer primary key);", "drop table orders;")
-    project.well("up")
     place = Place(project, url)
-    place.sql("insert into users values (1, 'ann'), (2, 'bob')")
-    place.sql("insert into orders values (7)")
+
+    def users_and_orders() -> None:
+        project.write(USERS, "create table users (id integer primary key, name text);", "drop table users;")
+        project.write(MORE, "create table orders (id integer primary key);", "drop table orders;")
+        project.well("up")
+        place.sql("insert into users values (1, 'ann'), (2, 'bob')")
+        place.sql("insert into orders values (7)")
+
+    begin(project, "users and orders", users_and_orders, server=server)
     yield place
     if not place.is_sqlite:
         with psycopg.connect(url, autocommit=True) as server:

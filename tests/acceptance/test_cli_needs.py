@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import Project, rows
 
 USERS = "20240101000000_users"
@@ -18,12 +19,16 @@ UNIQUE = "20240102000000_unique"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project(tmp_path)
-    project.well("init")
-    project.write(USERS, "create table users (id integer primary key, email text);", "drop table users;")
-    project.well("up")
-    with closing(sqlite3.connect(tmp_path / "bascule.db")) as connection:
-        connection.execute("insert into users values (1, 'a@x'), (2, 'a@x'), (3, null)")
-        connection.commit()
+
+    def users() -> None:
+        project.well("init")
+        project.write(USERS, "create table users (id integer primary key, email text);", "drop table users;")
+        project.well("up")
+        with closing(sqlite3.connect(tmp_path / "bascule.db")) as connection:
+            connection.execute("insert into users values (1, 'a@x'), (2, 'a@x'), (3, null)")
+            connection.commit()
+
+    begin(project, "users that need something", users)
     return project
 
 

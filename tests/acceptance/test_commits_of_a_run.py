@@ -58,7 +58,7 @@ def test_a_crash_of_the_server_loses_whole_migrations_and_the_next_run_does_them
     project: Project, server: PostgresServer
 ) -> None:
     project.write("1_first", "create table first (a int);", "drop table first;")
-    project.write("2_slow", "create table second as select pg_sleep(6) is null as a;", "drop table second;")
+    project.write("2_slow", "create table second as select pg_sleep(3) is null as a;", "drop table second;")
     with subprocess.Popen(
         [sys.executable, "-m", "bascule", "up"],
         cwd=project.folder,

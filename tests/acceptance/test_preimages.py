@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bascule.testing import PostgresServer
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import Answer, Project
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -57,18 +59,21 @@ def sqlite(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def postgresql(tmp_path: Path, bascule_postgres_url: str) -> World:
-    return _with_users(_postgresql(tmp_path, bascule_postgres_url))
+def postgresql(tmp_path: Path, bascule_postgres_url: str, bascule_postgres_server: PostgresServer) -> World:
+    return _with_users(_postgresql(tmp_path, bascule_postgres_url), bascule_postgres_server)
 
 
-def _with_users(world: World) -> World:
-    world.project.write(
-        "1_users",
-        "CREATE TABLE users (id integer PRIMARY KEY, name varchar(40) NOT NULL, note text);\n"
-        "INSERT INTO users VALUES (1, 'Ann', 'a'), (2, 'Bob', NULL), (3, 'Cid', 'c');",
-        "DROP TABLE users;",
-    )
-    world.up()
+def _with_users(world: World, server: PostgresServer | None = None) -> World:
+    def users() -> None:
+        world.project.write(
+            "1_users",
+            "CREATE TABLE users (id integer PRIMARY KEY, name varchar(40) NOT NULL, note text);\n"
+            "INSERT INTO users VALUES (1, 'Ann', 'a'), (2, 'Bob', NULL), (3, 'Cid', 'c');",
+            "DROP TABLE users;",
+        )
+        world.up()
+
+    begin(world.project, "three users", users, server=server)
     return world
 
 

@@ -57,10 +57,22 @@ class Scene:
         return faults
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """What one process alone does to such a database."""
+
+    end: Truth
+    boundaries: tuple[str, ...]
+
+
+_ALONE: dict[tuple[object, ...], Alone] = {}
+"""By the way to the database and the history: it is the same each time, so it is looked at once."""
+
+
 @contextmanager
 def on_sqlite(root: Path) -> Iterator[Scene]:
     """A file."""
-    with _scene(SqliteGround(root), ON_SQLITE) as scene:
+    with _scene(SqliteGround(root), ON_SQLITE, ("SQLite",)) as scene:
         yield scene
 
 
@@ -69,20 +81,30 @@ def on_postgresql(
     root: Path, server: PostgresServer, pooler: PgBouncer | None, *, kind: Kind = "SQL"
 ) -> Iterator[Scene]:
     """A database of the server; the processes reach it through the pooler where there is one."""
-    with _scene(PostgresqlGround(root, server, pooler=pooler), ON_POSTGRESQL[kind]) as scene:
+    way = (server.major, pooler is not None, kind)
+    with _scene(PostgresqlGround(root, server, pooler=pooler), ON_POSTGRESQL[kind], way) as scene:
         yield scene
 
 
 @contextmanager
-def _scene(ground: Ground, history: History) -> Iterator[Scene]:
+def _scene(ground: Ground, history: History, way: tuple[object, ...]) -> Iterator[Scene]:
     folder = ground.project(history)
-    alone, site = ground.begin(history, folder), ground.begin(history, folder)
+    if way not in _ALONE:
+        _ALONE[way] = _alone(ground, history, folder)
+    site = ground.begin(history, folder)
     try:
-        with Fleet(folder, alone.environment) as one:
-            boundaries = one.list_boundaries()
         with Fleet(folder, site.environment) as fleet:
-            yield Scene(ground=ground, site=site, fleet=fleet, end=ground.truth(alone), boundaries=boundaries)
+            yield Scene(ground=ground, site=site, fleet=fleet, end=_ALONE[way].end, boundaries=_ALONE[way].boundaries)
     finally:
-        for each in (alone, site):
-            ground.remove(each)
+        ground.remove(site)
         ground.close()
+
+
+def _alone(ground: Ground, history: History, folder: Path) -> Alone:
+    site = ground.begin(history, folder)
+    try:
+        with Fleet(folder, site.environment) as fleet:
+            boundaries = fleet.list_boundaries()
+        return Alone(end=ground.truth(site), boundaries=boundaries)
+    finally:
+        ground.remove(site)

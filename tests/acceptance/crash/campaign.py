@@ -105,13 +105,14 @@ def run(
     seed: int,
     sample: int | None,
     spread: int = 1,
+    turn: int = 0,
     say: Callable[[str], None],
 ) -> list[Row]:
     """Every history crashed in every way. `sample`: how many crashes of each kind; None: all there are. `spread`: each
-    kind in every so many histories only.
+    kind in every so many histories only. `turn`: in which of them; that many turns after one another leave nothing out.
     """
     rows = []
-    for history, its_kinds in _spread(histories, kinds, spread):
+    for history, its_kinds in _spread(histories, kinds, spread, turn):
         bench = Bench(ground, history)
         for kind in its_kinds:
             row = Row(database=history.database, history=history.name, kind=kind.name)
@@ -133,14 +134,16 @@ def run(
     return rows
 
 
-def _spread(histories: Sequence[History], kinds: Sequence[Kind], every: int) -> Iterator[tuple[History, list[Kind]]]:
+def _spread(
+    histories: Sequence[History], kinds: Sequence[Kind], every: int, turn: int
+) -> Iterator[tuple[History, list[Kind]]]:
     """Each history with kinds that it can have. No kind is left out that any of them can have."""
     able = [[each for each in histories if kind.fits(each)] for kind in kinds]
     for history in histories:
         chosen = [
             kind
             for number, (kind, fitting) in enumerate(zip(kinds, able, strict=True))
-            if history in fitting and (fitting.index(history) + number) % min(every, len(fitting)) == 0
+            if history in fitting and (fitting.index(history) + number + turn) % min(every, len(fitting)) == 0
         ]
         if chosen:
             yield history, chosen
@@ -231,6 +234,7 @@ def main(arguments: Sequence[str]) -> int:
                 seed=chosen.seed,
                 sample=None if chosen.full else chosen.sample,
                 spread=chosen.spread,
+                turn=chosen.turn,
                 say=_say,
             )
     print(table(rows))
@@ -261,6 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="which sample is taken")
     parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="how many crashes of each kind")
     parser.add_argument("--spread", type=int, default=1, metavar="N", help="each kind in every Nth history only")
+    parser.add_argument("--turn", type=int, default=0, metavar="N", help="in others of them, for each N up to --spread")
     parser.add_argument("--history", action="append", metavar="NAME", help="this one (may be given again)")
     parser.add_argument("--group", action="append", metavar="NAME", help="this group of histories")
     parser.add_argument("--kind", action="append", metavar="NAME", help="this kind of crash (may be given again)")
