@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +46,9 @@ class Fact:
     ``asked``, ``answered``, ``recovery_decided``, ``recovery_ended`` (what is done after a failure, and what came of
     it),
     ``rollback_undone``, ``restored_beside``, ``looked_at`` (what the data rules found right before a migration that
-    writes rows).
+    writes rows),
+    ``protected_run`` (on production without a plan, for a reason),
+    ``validation_failed`` (what refused a run before it began, or what it broke; ``rules`` names them).
     """
 
     kind: str
@@ -60,6 +62,14 @@ class Fact:
     """Set by the store: grows with each fact of a target."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Whatever belongs to the kind, JSON-able: backend pid and start, error, verdict, differences, actor, reason…"""
+
+
+def timed(facts: Sequence[Fact], ms: int) -> tuple[Fact, ...]:
+    """The facts; those that end a run well say how many milliseconds it took, where they did not yet."""
+    return tuple(
+        replace(fact, data={"ms": ms, **fact.data}) if fact.kind in ("run_completed", "rolled_back") else fact
+        for fact in facts
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

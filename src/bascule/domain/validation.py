@@ -118,6 +118,11 @@ class ValidationReport:
         return [words for _, words in self._worse()]
 
     @property
+    def worse_rules(self) -> list[str]:
+        """The ids of the rules that `new_issues` come from."""
+        return list(dict.fromkeys(result.rule_id for result, _ in self._worse()))
+
+    @property
     def new_errors(self) -> list[str]:
         """Those of `new_issues` that would refuse and are surely new: the rule came to an answer both times, and what
         it finds more is not what it found before under another name.

@@ -32,9 +32,11 @@ from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Tou
 
 if TYPE_CHECKING:
     from bascule.domain.content import Content
+    from bascule.domain.metrics import Tally
     from bascule.domain.preimage import PreImageWork
     from bascule.ports.preimages import PreImages
     from bascule.ports.state import StateDoor
+    from bascule.ports.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +256,20 @@ class Target(Protocol):
         run_id: str | None = None,
         limit: int | None = None,
         kinds: Sequence[str] = (),
+        after: int = 0,
     ) -> Sequence[Fact]:
-        """Facts, oldest first; with `limit` the newest that many."""
+        """Facts, oldest first; with `limit` the newest that many, with `after` those of a greater number."""
+
+    def tally(self, *, after: int = 0, upto: int | None = None) -> Sequence[Tally]:
+        """The facts of the kinds in `bascule.domain.metrics.COUNTED`, counted: of those with a greater number than
+        `after`, and up to `upto`. Empty where Bascule never ran.
+        """
+
+    def newest_fact(self, *, older_than: float = 0.0) -> int:
+        """The highest number of a fact that is older than so many seconds; 0 where there is none."""
+
+    def vitals(self) -> Vitals:
+        """Who looks how server and run are doing, from another thread. Whoever asks for it closes it."""
 
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
         """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a
@@ -366,8 +380,12 @@ class Target(Protocol):
         database: the one in which a backup is restored.
         """
 
-    def state(self) -> StateDoor:
-        """A new door to the state store of this target, with a connection of its own. Whoever asks for it closes it."""
+    def state(self, *, beside: bool = True) -> StateDoor:
+        """A new door to the state store of this target. Whoever asks for it closes it.
+
+        `beside`: with a connection of its own. Without, it may use the target's: for a moment in which no work is under
+        way there, in the target's own thread.
+        """
 
     def reconnect(self) -> None:
         """After `WorkFailed` with kind ``lost``: a new connection, once the server process of the old one is gone

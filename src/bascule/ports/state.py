@@ -45,10 +45,13 @@ class StateDoor(Protocol):
     def write(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
         """One statement in a transaction of its own. Makes the tables where they are missing."""
 
-    def transaction(self, *, alone: str | None = None) -> AbstractContextManager[StateTransaction]:
+    def transaction(
+        self, *, alone: str | None = None, durable: bool = True
+    ) -> AbstractContextManager[StateTransaction]:
         """Several statements. `alone`: a name; no two transactions of the same name are open at a time, on whichever
         host. Makes the tables where they are missing. Raises `LockNotAvailable` (code ``state_busy``) when it was not
-        its turn within half a minute.
+        its turn within half a minute. Without `durable` nobody waits for the disk: a power loss may take it
+        back, whole.
         """
 
     def close(self) -> None:

@@ -38,7 +38,11 @@ def apply_one(work: CarryOut) -> Run:
             run_id=work.run_id,
             migration=planned.name,
             at=context.clock.now(),
-            data={"executionTime": done.ms, "notes": list(done.notes)},
+            data={
+                "executionTime": done.ms,
+                "notes": list(done.notes),
+                "rows": sum(count for count in done.rows if count > 0),
+            },
         )
     )
     return _completed(planned, work.run_id, begun, done)

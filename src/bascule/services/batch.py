@@ -18,7 +18,7 @@ from bascule.services.carry_out import CarryOut
 from bascule.services.checking import Checks, checks
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
-from bascule.services.environment import guard_environment
+from bascule.services.environment import guard_environment, guard_production, note_reason
 from bascule.services.estimated import estimated
 from bascule.services.foresee import foresee
 from bascule.services.hooks import hooks_around, run_hooks
@@ -53,6 +53,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
     for words in _of_the_plan(planned):
         context.say(f"Warning: {words}")
     guard_environment(context)
+    if planned:
+        guard_production(context, planned=request.plan is not None, reason=request.reason)
     fresh = _fresh(planned, situation)
     seen = foresee(context, fresh, wanted=request.backup)
     for words in seen.notices:
@@ -76,6 +78,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             if _changed(situation, now):
                 planned = _again(context, request, now, planned)
             _check_plan(context, request, now, planned)
+            if request.plan is None:
+                note_reason(context, planned, request.reason)
             checked = checks(context, planned, wanted=request.validate)
             for words in checked.warnings():
                 context.say(f"Warning: {words}")
@@ -186,7 +190,7 @@ def _run_all(
     keep: bool,
 ) -> None:
     """One after the other; each that ended well is added to `runs`."""
-    names = RunNames(context.clock)
+    names = RunNames(context.clock, given=context.run_ids)
     ids = [names.mint(each.name) for each in planned]
     if planned:
         batch = Fact(

@@ -14,8 +14,10 @@ from bascule.ports.source import Source
 
 if TYPE_CHECKING:
     from bascule.domain.migration import Hook
+    from bascule.domain.performance import Performance
     from bascule.ports.python import PythonScripts
     from bascule.services.backups import Backups
+    from bascule.services.trail import Trail
     from bascule.services.validate import Validation
 
 Environment = Literal["development", "staging", "production"]
@@ -81,6 +83,12 @@ class Context:
     """user@host:pid, shown to whoever waits for us."""
     stopping: Callable[[], str | None] = lambda: None
     """Name of the signal that asked us to stop, None while none has."""
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    """By migration the id that its run was promised to somebody."""
+    trail: Trail | None = None
+    """Writes the audit log; None: nobody who could change something asks."""
+    measured: Callable[[], Sequence[Performance]] = tuple
+    """Takes what was measured of the runs that have ended since it was last asked."""
     conceal: Callable[[str], str] = str
     """Takes the values of secret variables out of a text."""
 

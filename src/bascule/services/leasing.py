@@ -27,6 +27,9 @@ def leased(context: Context, run: str, *, needless: Callable[[], bool] | None = 
         NeedsPerson: the former holder's server process is still at work and may not be ended.
         Interrupted: told to stop while waiting.
     """
+    if context.trail is not None:
+        # Whoever cannot be written down gets nothing to change anything with.
+        context.trail.begin()
     lease = _take(context, run, needless)
     if lease is None:
         yield None

@@ -11,6 +11,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.errors import Interrupted, Refused
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
+from bascule.services.validation_failed import NEEDS, note_failed
 from bascule.validation.needs.reading import Script, list_needs
 
 if TYPE_CHECKING:
@@ -320,7 +321,10 @@ def _refused(answers: Sequence[Answer], broken: Sequence[Answer]) -> Refused:
 
 def _publish(context: Context, broken: Sequence[Answer]) -> None:
     for name in dict.fromkeys(answer.need.migration for answer in broken):
-        data = {"needs": [answer.as_dict() for answer in broken if answer.need.migration == name]}
+        needs = [answer for answer in broken if answer.need.migration == name]
+        data = {"needs": [answer.as_dict() for answer in needs], "rules": [NEEDS]}
+        # The rows themselves are for whoever asked now, not to be kept.
+        note_failed(context, name, [NEEDS], [f"line {answer.need.line}: {answer.need.words}" for answer in needs])
         context.publish(
             Event(name="migration.validation_failed", run_id="", migration=name, at=context.clock.now(), data=data)
         )

@@ -26,6 +26,8 @@ class UpRequest:
     """Exactly these, in the world of that plan; in the place of `names`, `to` and `steps`."""
     progress: bool = True
     rollback_on_failure: bool = True
+    reason: str | None = None
+    """Why a protected target may be changed without a plan that was made beforehand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

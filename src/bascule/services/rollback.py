@@ -264,7 +264,7 @@ def _undo_all(
 ) -> None:
     """One after the other; each that ended well is added to `runs`."""
     backups = recovery.backups
-    names = RunNames(context.clock)
+    names = RunNames(context.clock, given=context.run_ids)
     gone = {each.name for each in plans}
     for each in plans:
         look = _look_before(context, each) if each.name in backups else None

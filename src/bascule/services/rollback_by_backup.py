@@ -115,7 +115,7 @@ def _undone(
     plans: Sequence[PlannedMigration],
     guard: Guard,
 ) -> list[Run]:
-    names, runs = RunNames(context.clock), []
+    names, runs = RunNames(context.clock, given=context.run_ids), []
     backups = means(context)
     ids = {each.name: names.mint(each.name) for each in plans}
     for each in plans:

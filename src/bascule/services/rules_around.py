@@ -13,6 +13,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.errors import BasculeError
 from bascule.services.context import Context
 from bascule.services.kept_look import keep
+from bascule.services.validation_failed import note_failed
 from bascule.validation.counts import shown_name, written_tables
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class RulesAround:
         broken = [result for result in self._before.results if result.found]
         new = [self.context.conceal(words) for words in report.new_issues]
         if new:
-            self._tell(planned, new)
+            self._tell(planned, run_id, new, report.worse_rules)
         return {
             "rules": report.summary["total"],
             "brokenBefore": [self.context.conceal(f"{each.rule_name}: {each.message}") for each in broken],
@@ -80,13 +81,17 @@ class RulesAround:
         """What the migrations so far have broken."""
         return self._warnings
 
-    def _tell(self, planned: PlannedMigration, new: Sequence[str]) -> None:
+    def _tell(self, planned: PlannedMigration, run_id: str, new: Sequence[str], rules: Sequence[str]) -> None:
         words = f"{planned.name} has left new faults in the data: {'; '.join(new)}"
         self._warnings.append(words)
         self.context.say(f"Warning: {words}")
-        at = self.context.clock.now()
+        note_failed(self.context, planned.name, rules, new, run_id=run_id)
         event = Event(
-            name="migration.validation_failed", run_id="", migration=planned.name, at=at, data={"newIssues": list(new)}
+            name="migration.validation_failed",
+            run_id="",
+            migration=planned.name,
+            at=self.context.clock.now(),
+            data={"newIssues": list(new), "rules": list(rules)},
         )
         self.context.publish(event)
 

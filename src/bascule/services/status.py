@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from bascule.domain.history import Fact, Holder
@@ -10,6 +11,9 @@ from bascule.domain.migration import MigrationRef
 from bascule.domain.run import iso
 from bascule.services.context import Context
 from bascule.services.situation import GONE, Situation, edited, look
+
+_REQUESTED_BEFORE = timedelta(minutes=10)
+"""A run may have been asked for before its lease was to be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class StatusReport:
     """Pending migrations whose last run failed."""
     rolled_back: dict[str, Fact] = field(default_factory=dict)
     running: Holder | None = None
+    under_way: Fact | None = None
+    """What the one who holds the lease is at: its run has begun and not ended."""
     limit: int = 100
 
     @property
@@ -68,7 +74,7 @@ class StatusReport:
             "pending": [
                 {"name": name, "status": "pending", "late": name in self.late} for name in self._cut(self.pending)
             ],
-            "running": [_holder(self.running)] if self.running else [],
+            "running": [_holder(self.running, self.under_way)] if self.running else [],
             "completed": [
                 {
                     "id": entry.run_id,
@@ -107,6 +113,7 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
 
         fingerprints = look_at_files(context.source, situation)
     ended = _ended_badly(context, names) if names else {}
+    holder = context.target.holder()
     half_done = tuple(sorted({name for name, _ in situation.marks}))
     return StatusReport(
         situation=situation,
@@ -117,7 +124,8 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
         half_done=half_done,
         failed={name: fact for name, fact in ended.items() if fact.kind == "run_failed"},
         rolled_back={name: fact for name, fact in ended.items() if fact.kind == "rolled_back"},
-        running=context.target.holder(),
+        running=holder,
+        under_way=_under_way(context, holder) if holder is not None else None,
         limit=limit,
     )
 
@@ -136,13 +144,39 @@ def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
     return {fact.migration: fact for fact in facts if fact.migration in names}
 
 
-def _holder(holder: Holder) -> dict[str, Any]:
+def _under_way(context: Context, holder: Holder) -> Fact | None:
+    """The run that began last since the lease was taken, as far as the journal tells; None where it has ended."""
+    from bascule.services.history import ENDS
+
+    facts = context.target.journal(kinds=("batch_started", "run_started", "run_resumed", "requested", *ENDS), limit=50)
+    over = {fact.run_id for fact in facts if fact.kind in ENDS}
+    for fact in reversed(facts):
+        # What an earlier holder of the lease began is not under way any more.
+        early = _REQUESTED_BEFORE if fact.kind == "requested" else timedelta(0)
+        if fact.at is None or fact.at < holder.since - early:
+            continue
+        begun = (fact,) if fact.kind != "batch_started" else _of_batch(fact)
+        for each in begun:
+            if each.run_id not in over and each.migration:
+                return each
+    return None
+
+
+def _of_batch(fact: Fact) -> tuple[Fact, ...]:
+    """The runs that a batch begins, in order."""
+    return tuple(replace(fact, run_id=run, migration=run.rpartition("_")[0]) for run in fact.data.get("runs", ()))
+
+
+def _holder(holder: Holder, under_way: Fact | None) -> dict[str, Any]:
+    known = {"id": under_way.run_id, "name": under_way.migration, "direction": under_way.direction} if under_way else {}
     return {
         "id": holder.run,
         "name": holder.run,
         "status": "running",
         "timestamp": iso(holder.since),
         "owner": holder.owner,
+        "lease": holder.run,
+        **known,
     }
 
 

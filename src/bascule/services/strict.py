@@ -12,6 +12,7 @@ from bascule.domain.validation import RuleResult, ValidationReport
 from bascule.errors import Refused
 from bascule.services.concealed import concealed
 from bascule.services.context import Context
+from bascule.services.validation_failed import note_failed
 from bascule.validation.counts import touched_tables
 
 _TOLD = 5
@@ -51,6 +52,9 @@ def _publish(context: Context, planned: Sequence[PlannedMigration], report: Vali
     data = {"errors": [context.conceal(words) for words in report.errors]}
     at = context.clock.now()
     name = planned[0].name
+    rules = [result.rule_id for result in report.results if report.refuses(result)]
+    note_failed(context, name, rules, data["errors"])
+    data["rules"] = rules
     context.publish(Event(name="migration.validation_failed", run_id="", migration=name, at=at, data=data))
 
 

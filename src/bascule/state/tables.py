@@ -10,7 +10,24 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+RARE: Final = (
+    "run_failed",
+    "run_interrupted",
+    "rolled_back",
+    "verdict",
+    "validation_failed",
+    "backup_created",
+    "backup_verified",
+    "backup_removed",
+    "protected_run",
+)
+"""Kinds of facts of which there are few among many."""
+RARE_SQL: Final = f"kind IN ({', '.join(map(repr, RARE))})"
+
 TABLES: Final = (
+    # The journal itself is made by each database. Most of its facts tell that something went well; the others are found
+    # without reading those.
+    f"CREATE INDEX IF NOT EXISTS bascule_journal_rare ON @journal (number) WHERE {RARE_SQL}",
     # Append-only. `mac` covers number, moment, entry and `previous`, which is the line before's `mac`.
     """CREATE TABLE IF NOT EXISTS @audit (
   number BIGINT PRIMARY KEY,
@@ -51,18 +68,23 @@ TABLES: Final = (
 )""",
     "CREATE UNIQUE INDEX IF NOT EXISTS bascule_alert_open ON @alert (target, fingerprint) WHERE resolved_at IS NULL",
     "CREATE INDEX IF NOT EXISTS bascule_alert_last ON @alert (target, last_at)",
+    # Messages to the outside that are owed or were sent. `about`: an alert's id, or a fact's number after "fact-".
     """CREATE TABLE IF NOT EXISTS @delivery (
-  alert_id TEXT NOT NULL,
+  id TEXT PRIMARY KEY,
+  target TEXT NOT NULL,
   channel TEXT NOT NULL,
-  occurrence BIGINT NOT NULL,
+  about TEXT NOT NULL,
+  event TEXT NOT NULL,
+  body TEXT NOT NULL,
   state TEXT NOT NULL,
   attempts BIGINT NOT NULL,
+  made_at TEXT NOT NULL,
   next_at TEXT NOT NULL,
   ended_at TEXT,
-  error TEXT,
-  PRIMARY KEY (alert_id, channel, occurrence)
+  error TEXT
 )""",
-    "CREATE INDEX IF NOT EXISTS bascule_delivery_owed ON @delivery (next_at) WHERE ended_at IS NULL",
+    "CREATE INDEX IF NOT EXISTS bascule_delivery_owed ON @delivery (target, next_at) WHERE ended_at IS NULL",
+    "CREATE INDEX IF NOT EXISTS bascule_delivery_ended ON @delivery (target, ended_at)",
     """CREATE TABLE IF NOT EXISTS @performance (
   id TEXT PRIMARY KEY,
   target TEXT NOT NULL,

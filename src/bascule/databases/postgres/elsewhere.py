@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from bascule.databases.postgres import memory
 from bascule.databases.postgres.connections import Connections
@@ -10,6 +11,8 @@ from bascule.databases.postgres.layout import prepare
 from bascule.databases.postgres.wire import ask
 from bascule.domain.history import Fact
 from bascule.ports.database import TargetOptions
+
+T = TypeVar("T")
 
 
 class Elsewhere:
@@ -19,7 +22,7 @@ class Elsewhere:
         """`options` are the target's: schema and limits are the same there."""
         self._url = url
         self._options = TargetOptions(schema=options.schema, limits=options.limits, application=options.application)
-        self._connections = self.more()
+        self.connections = self.more()
 
     def more(self) -> Connections:
         """New connections to it, for whoever needs their own."""
@@ -27,23 +30,28 @@ class Elsewhere:
 
     def prepare(self) -> None:
         """Make Bascule's tables there. Raises as `layout.prepare`."""
-        prepare(self._connections)
+        prepare(self.connections)
 
     def append(self, facts: Sequence[Fact], *, durable: bool, about: str) -> None:
         """Write facts about the database of this identity."""
         self.prepare()
-        schema, ascii_only = self._connections.quoted, self._connections.main().ascii_only
+        schema, ascii_only = self.connections.quoted, self.connections.main().ascii_only
         sql = memory.append_sql(schema, facts, durable=durable, about=about, ascii_only=ascii_only)
-        self._connections.read(lambda session: ask(session.connection, sql), "write to the journal")
+        self.connections.read(lambda session: ask(session.connection, sql), "write to the journal")
 
     def journal(self, wanted: memory.Wanted, *, about: str) -> list[Fact]:
         """Facts about the database of this identity, oldest first."""
-        schema = self._connections.quoted
-        found = self._connections.recall(
+        schema = self.connections.quoted
+        found = self.connections.recall(
             lambda session: memory.read_journal(session.connection, schema, wanted, about=about), "read the journal"
         )
         return found or []
 
+    def recall(self, doing: str, read: Callable[..., T], **wanted: Any) -> T | None:
+        """What one of the functions of `memory` reads there; None where nothing is kept."""
+        schema = self.connections.quoted
+        return self.connections.recall(lambda session: read(session.connection, schema, **wanted), doing)
+
     def close(self) -> None:
         """Hang up."""
-        self._connections.close()
+        self.connections.close()

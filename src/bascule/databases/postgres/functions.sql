@@ -117,7 +117,8 @@ BEGIN
   END IF;
   IF work ? 'facts' THEN
     INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, step, data)
-    SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step, f.data
+    SELECT clock_timestamp(), f.kind, f.run_id, f.migration, f.direction, f.step,
+      CASE WHEN f.kind IN ('run_completed', 'rolled_back') THEN jsonb_build_object('ms', spent) || f.data ELSE f.data END
     FROM jsonb_to_recordset(work -> 'facts')
       AS f (kind text, run_id text, migration text, direction text, step integer, data jsonb);
   END IF;
@@ -148,7 +149,8 @@ BEGIN
     repeatable = excluded.repeatable, script = excluded.script;
   IF fact_kind IS NOT NULL THEN
     INSERT INTO @schema@.journal (at, kind, run_id, migration, direction, data)
-    VALUES (clock_timestamp(), fact_kind, of_run, of_migration, of_direction, fact_data);
+    VALUES (clock_timestamp(), fact_kind, of_run, of_migration, of_direction,
+      CASE WHEN fact_kind = 'run_completed' THEN jsonb_build_object('ms', spent) || fact_data ELSE fact_data END);
   END IF;
   RETURN spent;
 END

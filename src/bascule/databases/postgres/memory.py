@@ -15,6 +15,8 @@ from bascule.domain.schema import Snapshot
 if TYPE_CHECKING:
     import psycopg
 
+    from bascule.domain.metrics import Tally
+
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 Marks = dict[tuple[str, str], dict[int, tuple[str, str]]]
@@ -85,15 +87,19 @@ class Wanted(NamedTuple):
     limit: int | None = None
     """The newest that many."""
     kinds: Sequence[str] = ()
+    after: int = 0
+    """Those of a greater number."""
 
 
 def read_journal(connection: Connection, schema: str, wanted: Wanted, *, about: str | None) -> list[Fact]:
     """Facts, oldest first. `about`: identity of another database, None for this one."""
-    conditions = ["target IS NULL" if about is None else f"target = {literal(about)}::uuid"]
+    conditions = [_about(about)]
     if wanted.migration is not None:
         conditions.append(f"migration = {literal(wanted.migration)}")
     if wanted.run_id is not None:
         conditions.append(f"run_id = {literal(wanted.run_id)}")
+    if wanted.after:
+        conditions.append(f"number > {int(wanted.after)}")
     if wanted.kinds:
         conditions.append(f"kind IN ({','.join(map(literal, wanted.kinds))})")
     most = "" if wanted.limit is None else f" LIMIT {int(wanted.limit)}"
@@ -114,6 +120,52 @@ def read_journal(connection: Connection, schema: str, wanted: Wanted, *, about: 
         )
         for number, at, kind, run, name, direction, step, data in reversed(rows)
     ]
+
+
+def read_tally(connection: Connection, schema: str, *, about: str | None, after: int, upto: int | None) -> list[Tally]:
+    """As `Target.tally`."""
+    from bascule.domain.metrics import COUNTED, Tally
+
+    where = f"{_about(about)} AND number > {int(after)}" + ("" if upto is None else f" AND number <= {int(upto)}")
+    day = f"pg_catalog.to_char(at {_AT}, 'YYYY-MM-DD')"
+    rows = connection.execute(
+        f"""SELECT {day}, kind, direction, '', count(*), coalesce(sum((data ->> 'ms')::numeric), 0)::bigint,
+  count(data ->> 'ms'), max(at) {_AT}
+FROM {schema}.journal WHERE {where} AND kind IN ({",".join(map(literal, COUNTED))}) GROUP BY 1, 2, 3
+UNION ALL
+SELECT {day}, kind, direction, rule, count(*), 0, 0, max(at) {_AT}
+FROM {schema}.journal, LATERAL pg_catalog.jsonb_array_elements_text(
+  CASE WHEN pg_catalog.jsonb_typeof(data -> 'rules') = 'array' THEN data -> 'rules' ELSE '[]' END) AS rule
+WHERE {where} AND kind = 'validation_failed' GROUP BY 1, 2, 3, 4"""
+    ).fetchall()
+    return [
+        Tally(
+            day=of_day,
+            kind=kind,
+            direction=direction,
+            rule=rule,
+            count=count,
+            ms=ms,
+            timed=timed,
+            last=last.replace(tzinfo=UTC),
+        )
+        for of_day, kind, direction, rule, count, ms, timed, last in rows
+    ]
+
+
+def read_newest(connection: Connection, schema: str, *, about: str | None, older_than: float) -> int:
+    """As `Target.newest_fact`."""
+    where = _about(about)
+    if older_than:
+        where += f" AND at < pg_catalog.clock_timestamp() - '{float(older_than)} seconds'::interval"
+    row = connection.execute(
+        f"SELECT number FROM {schema}.journal WHERE {where} ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _about(about: str | None) -> str:
+    return "target IS NULL" if about is None else f"target = {literal(about)}::uuid"
 
 
 def append_sql(schema: str, facts: Sequence[Fact], *, durable: bool, about: str | None, ascii_only: bool) -> str:

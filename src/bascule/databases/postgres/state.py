@@ -38,9 +38,14 @@ _BEGIN: Final = (
 class PostgresState:
     """One target's. Connects when first asked."""
 
-    def __init__(self, connections: Connections, *, about: Callable[[], str], make: Callable[[], None]) -> None:
-        """`about` tells the target's identity, `make` makes Bascule's tables in the target where they are missing."""
+    def __init__(
+        self, connections: Connections, *, about: Callable[[], str], make: Callable[[], None], shared: bool = False
+    ) -> None:
+        """`about` tells the target's identity, `make` makes Bascule's tables in the target where they are missing.
+        `shared`: the connections are somebody else's, who closes them.
+        """
         self._connections = connections
+        self._shared = shared
         self._about = about
         self._make = make
         self._guard = threading.RLock()
@@ -69,7 +74,7 @@ class PostgresState:
             return transaction.ask(sql, values)
 
     @contextlib.contextmanager
-    def transaction(self, *, alone: str | None = None) -> Iterator[StateTransaction]:
+    def transaction(self, *, alone: str | None = None, durable: bool = True) -> Iterator[StateTransaction]:
         """See the port."""
         import psycopg
 
@@ -78,6 +83,8 @@ class PostgresState:
             session = self._begin(alone)
             connection = session.connection
             try:
+                if not durable:
+                    connection.execute("SET LOCAL synchronous_commit = off")
                 yield _Open(connection, self._connections.quoted)
                 connection.execute("COMMIT")
             except psycopg.Error as exc:
@@ -96,7 +103,8 @@ class PostgresState:
     def close(self) -> None:
         """See the port."""
         with self._guard:
-            self._connections.close()
+            if not self._shared:
+                self._connections.close()
 
     def _prepare(self) -> None:
         if not self.about():

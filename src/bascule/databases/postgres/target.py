@@ -20,7 +20,7 @@ from bascule.databases.postgres.message import literal
 from bascule.databases.postgres.performing import Performer
 from bascule.databases.postgres.session import Session
 from bascule.databases.postgres.wire import ask, exchange, settled
-from bascule.domain.history import Fact, Holder, LedgerEntry
+from bascule.domain.history import Fact, Holder, LedgerEntry, timed
 from bascule.domain.schema import Part, Snapshot
 from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, Refused
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
     from bascule.databases.postgres.preimages import PostgresPreImages
     from bascule.databases.postgres.state import PostgresState
+    from bascule.databases.postgres.vitals import PostgresVitals
     from bascule.domain.content import Content
+    from bascule.domain.metrics import Tally
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -125,13 +127,28 @@ class PostgresTarget:
         run_id: str | None = None,
         limit: int | None = None,
         kinds: Sequence[str] = (),
+        after: int = 0,
     ) -> Sequence[Fact]:
-        """Facts, oldest first; with `limit` the newest that many."""
-        wanted = memory.Wanted(migration=migration, run_id=run_id, limit=limit, kinds=kinds)
+        """As the port."""
+        wanted = memory.Wanted(migration=migration, run_id=run_id, limit=limit, kinds=kinds, after=after)
         if self._elsewhere is None:
             return self._recall("read the journal", memory.read_journal, wanted, about=None) or []
         identity = self._identity()
         return self._elsewhere.journal(wanted, about=identity) if identity else []
+
+    def tally(self, *, after: int = 0, upto: int | None = None) -> Sequence[Tally]:
+        """As the port."""
+        return self._recall_journal("count the journal", memory.read_tally, after=after, upto=upto) or []
+
+    def newest_fact(self, *, older_than: float = 0.0) -> int:
+        """As the port."""
+        return self._recall_journal("look at the journal", memory.read_newest, older_than=older_than) or 0
+
+    def vitals(self) -> PostgresVitals:
+        """As the port."""
+        from bascule.databases.postgres.vitals import PostgresVitals
+
+        return PostgresVitals(Connections(self._url, self._options), tag=self._connections.tag)
 
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
         """Write facts beside the change, on a connection of their own. When it returns and `durable`, they survive a
@@ -151,15 +168,24 @@ class PostgresTarget:
             return
         self._connections.read(lambda session: ask(session.connection, sql), "write to the journal")
 
-    def state(self) -> PostgresState:
-        """A door of its own to the state store, which is where the journal is."""
+    def state(self, *, beside: bool = True) -> PostgresState:
+        """A door to the state store, which is where the journal is."""
         from bascule.databases.postgres.state import PostgresState
 
         def about() -> str:
             return self._connections.read(lambda session: self._identity_of(session), "look at the database")
 
-        connections = self._elsewhere.more() if self._elsewhere else Connections(self._url, self._options)
-        return PostgresState(connections, about=about, make=self.prepare)
+        if not beside:
+            shared = self._elsewhere.connections if self._elsewhere else self._connections
+            return PostgresState(shared, about=about, make=self.prepare, shared=True)
+        if self._elsewhere:
+            return PostgresState(self._elsewhere.more(), about=about, make=self.prepare)
+        own = Connections(self._url, self._options)
+
+        def about_itself() -> str:
+            return own.read(self._identity_of, "look at the database")
+
+        return PostgresState(own, about=about_itself, make=self.prepare)
 
     # By hand
 
@@ -228,7 +254,7 @@ class PostgresTarget:
             job, token=own.token, keeper=own.keeper, facts=inside, watch=watch, meanwhile=meanwhile
         )
         if not inside:
-            self.append(job.facts, durable=False)
+            self.append(timed(job.facts, done.ms), durable=False)
         return done
 
     def perform_with(
@@ -242,7 +268,7 @@ class PostgresTarget:
         awake = kept_awake(work, every=self._limits.idle_timeout / 3, held=own.held)
         done = performer.perform_with(job, awake, token=own.token, keeper=own.keeper, facts=inside, watch=watch)
         if not inside:
-            self.append(job.facts, durable=False)
+            self.append(timed(job.facts, done.ms), durable=False)
         return done
 
     def perform_bare(
@@ -379,6 +405,13 @@ class PostgresTarget:
     ) -> T | None:
         """What one of the reading functions answers, on the main connection; None where Bascule never ran."""
         return self._connections.recall(lambda session: read(session.connection, self._schema, *wanted, **about), doing)
+
+    def _recall_journal(self, doing: str, read: Callable[..., T], **wanted: Any) -> T | None:
+        """As `_recall`, of the journal, wherever it is kept."""
+        if self._elsewhere is None:
+            return self._recall(doing, read, about=None, **wanted)
+        identity = self._identity()
+        return self._elsewhere.recall(doing, read, about=identity, **wanted) if identity else None
 
     def _identity(self) -> str:
         """The target's own, from what it said about itself; empty where Bascule never ran."""

@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bascule.databases.sqlite.blockers import is_stopped, started
 from bascule.databases.sqlite.errors import is_busy
@@ -29,6 +29,10 @@ from bascule.databases.sqlite.opening import allows, create_file
 from bascule.databases.sqlite.waiting import until_free
 from bascule.domain.history import Fact, Holder
 from bascule.errors import Refused
+from bascule.state.tables import RARE, RARE_SQL
+
+if TYPE_CHECKING:
+    from bascule.domain.metrics import Tally
 
 WAIT = 5.0
 """Seconds for the file's own lock, which nobody holds longer than it takes to write a fact."""
@@ -74,6 +78,8 @@ class Sidecar:
         """Of the database it belongs to; None while it is only being made."""
         self._connection = connection
         self._key = key
+        self._rare = False
+        """The index of the rare kinds of facts is there, as far as anybody has looked."""
 
     def is_current(self) -> bool:
         """The file that has the name now is the one that is open."""
@@ -125,10 +131,12 @@ class Sidecar:
                 self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def journal(
-        self, *, migration: str | None, run_id: str | None, limit: int | None, kinds: Sequence[str]
+        self, *, migration: str | None, run_id: str | None, limit: int | None, kinds: Sequence[str], after: int
     ) -> list[Fact]:
         """Facts about the file's database, oldest first. Raises sqlite3.Error."""
         conditions, values = ["identity = ?"], [self.identity]
+        if after:
+            conditions.append(f"number > {int(after)}")
         for column, wanted in (("migration", migration), ("run_id", run_id)):
             if wanted is not None:
                 conditions.append(f"{column} = ?")
@@ -136,12 +144,64 @@ class Sidecar:
         if kinds:
             conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
             values.extend(kinds)
+        table = "bascule_journal"
+        if kinds and set(kinds) <= set(RARE) and self._knows_the_rare():
+            # SQLite sees that an index of some rows will do only by the very words that the index was made with.
+            conditions.append(RARE_SQL)
+            table += " INDEXED BY bascule_journal_rare"
         rows = self._connection.execute(
-            "SELECT number, kind, run_id, migration, direction, step, at, data FROM bascule_journal "
+            f"SELECT number, kind, run_id, migration, direction, step, at, data FROM {table} "
             f"WHERE {' AND '.join(conditions)} ORDER BY number DESC LIMIT {-1 if limit is None else int(limit)}",
             values,
         ).fetchall()
         return [_fact(row) for row in reversed(rows)]
+
+    def _knows_the_rare(self) -> bool:
+        if not self._rare:
+            self._rare = bool(self.ask("SELECT 1 FROM sqlite_master WHERE name = 'bascule_journal_rare'"))
+        return self._rare
+
+    def tally(self, *, after: int, upto: int | None) -> list[Tally]:
+        """As `Target.tally`. Raises sqlite3.Error."""
+        from bascule.domain.metrics import COUNTED, Tally
+
+        where, values = (
+            "identity = ? AND number > ? AND number <= ?",
+            (self.identity, after, 2**62 if upto is None else upto),
+        )
+        kinds = ", ".join("?" * len(COUNTED))
+        rows = self._connection.execute(
+            f"""SELECT substr(at, 1, 10), kind, direction, '', count(*), coalesce(sum(json_extract(data, '$.ms')), 0),
+  count(json_extract(data, '$.ms')), max(at)
+FROM bascule_journal WHERE {where} AND kind IN ({kinds}) GROUP BY 1, 2, 3
+UNION ALL
+SELECT substr(at, 1, 10), kind, direction, rule.value, count(*), 0, 0, max(at)
+FROM bascule_journal, json_each(data, '$.rules') AS rule
+WHERE {where} AND kind = 'validation_failed' GROUP BY 1, 2, 3, 4""",
+            (*values, *COUNTED, *values),
+        ).fetchall()
+        return [
+            Tally(
+                day=day,
+                kind=kind,
+                direction=direction,
+                rule=str(rule),
+                count=count,
+                ms=int(ms),
+                timed=timed,
+                last=datetime.fromisoformat(last),
+            )
+            for day, kind, direction, rule, count, ms, timed, last in rows
+        ]
+
+    def newest(self, *, older_than: float) -> int:
+        """As `Target.newest_fact`. Raises sqlite3.Error."""
+        before = datetime.now(UTC) - timedelta(seconds=older_than) if older_than else datetime.max.replace(tzinfo=UTC)
+        row = self._connection.execute(
+            "SELECT number FROM bascule_journal WHERE identity = ? AND at < ? ORDER BY number DESC LIMIT 1",
+            (self.identity, before.strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def holder(self, *, ttl: float) -> Holder | None:
         """Who has the lease by the file's own words, whether or not that process is still there; None after a clean
@@ -211,9 +271,9 @@ class Sidecar:
         return self._connection.execute(sql, tuple(values)).fetchall()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """A transaction; once it has ended it survives a power loss. Raises sqlite3.Error."""
-        self._connection.execute("PRAGMA synchronous = FULL")
+    def writing(self, *, durable: bool = True) -> Iterator[None]:
+        """A transaction; once it has ended it survives a power loss, where it is `durable`. Raises sqlite3.Error."""
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

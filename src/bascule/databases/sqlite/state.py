@@ -49,11 +49,11 @@ class SqliteState:
             return transaction.ask(sql, values)
 
     @contextlib.contextmanager
-    def transaction(self, *, alone: str | None = None) -> Iterator[StateTransaction]:
+    def transaction(self, *, alone: str | None = None, durable: bool = True) -> Iterator[StateTransaction]:
         """See the port. There is one writer at a time anyway."""
         with self._guard, self._errors("write to its state store", alone):
             sidecar = self._prepared()
-            with sidecar.writing():
+            with sidecar.writing(durable=durable):
                 yield _Open(sidecar)
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from bascule.databases.sqlite.sidecar import Sidecar, create_sidecar, open_sidec
 from bascule.databases.sqlite.stopping import INSTRUCTIONS, Stop
 from bascule.databases.sqlite.transaction import Performer, may_set
 from bascule.databases.sqlite.waiting import until_free
-from bascule.domain.history import Fact, Holder, LedgerEntry
+from bascule.domain.history import Fact, Holder, LedgerEntry, timed
 from bascule.domain.schema import Part, Snapshot
 from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
 from bascule.errors import BasculeError, ConfigError, Interrupted, Refused
@@ -51,7 +51,9 @@ from bascule.ports.database import (
 if TYPE_CHECKING:
     from bascule.databases.sqlite.preimages import SqlitePreImages
     from bascule.databases.sqlite.state import SqliteState
+    from bascule.databases.sqlite.vitals import SqliteVitals
     from bascule.domain.content import Content
+    from bascule.domain.metrics import Tally
 
 T = TypeVar("T")
 
@@ -152,14 +154,24 @@ class SqliteTarget:
         run_id: str | None = None,
         limit: int | None = None,
         kinds: Sequence[str] = (),
+        after: int = 0,
     ) -> Sequence[Fact]:
-        self._tell()
-        meta = self._meta()
-        sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None
-        if sidecar is None:
-            return []
-        with self._sidecar_errors("read the journal"):
-            return sidecar.journal(migration=migration, run_id=run_id, limit=limit, kinds=kinds)
+        return self._from_journal(
+            lambda sidecar: sidecar.journal(migration=migration, run_id=run_id, limit=limit, kinds=kinds, after=after),
+            [],
+            "read the journal",
+        )
+
+    def tally(self, *, after: int = 0, upto: int | None = None) -> Sequence[Tally]:
+        return self._from_journal(lambda sidecar: sidecar.tally(after=after, upto=upto), [], "count the journal")
+
+    def newest_fact(self, *, older_than: float = 0.0) -> int:
+        return self._from_journal(lambda sidecar: sidecar.newest(older_than=older_than), 0, "look at the journal")
+
+    def vitals(self) -> SqliteVitals:
+        from bascule.databases.sqlite.vitals import SqliteVitals
+
+        return SqliteVitals(self._location.path)
 
     def append(self, facts: Sequence[Fact], *, durable: bool = True) -> None:
         if not facts:
@@ -169,7 +181,7 @@ class SqliteTarget:
         with self._sidecar_errors("write the journal"):
             sidecar.append(facts, durable=durable)
 
-    def state(self) -> SqliteState:
+    def state(self, *, beside: bool = True) -> SqliteState:
         from bascule.databases.sqlite.state import SqliteState
 
         def about() -> str:
@@ -235,7 +247,7 @@ class SqliteTarget:
             rows = performer.perform(job, lease, watch)
         finally:
             self._after(performer)
-        self._untold += job.facts
+        self._untold += timed(job.facts, _ms_since(begun))
         if not goes_on:
             self._tell()
         return self._performed(begun, rows)
@@ -249,7 +261,7 @@ class SqliteTarget:
             performer.perform_with(job, work, lease, watch)
         finally:
             self._after(performer)
-        self._untold += job.facts
+        self._untold += timed(job.facts, _ms_since(begun))
         self._tell()
         return self._performed(begun, ())
 
@@ -531,6 +543,16 @@ class SqliteTarget:
             self._close_sidecar()
             raise self._mismatch()
         return self._sidecar
+
+    def _from_journal(self, read: Callable[[Sidecar], T], otherwise: T, doing: str) -> T:
+        """From the sidecar as it is; `otherwise` where there is none."""
+        self._tell()
+        meta = self._meta()
+        sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None
+        if sidecar is None:
+            return otherwise
+        with self._sidecar_errors(doing):
+            return read(sidecar)
 
     def _own_sidecar(self) -> Sidecar:
         """The sidecar for writing, made where it is missing."""
