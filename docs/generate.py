@@ -33,24 +33,12 @@ from bascule.config.variables import ENTRIES, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 
-WITHOUT_EFFECT = {
-    "metrics_dir",
-    "alerts_dir",
-    "monitoring.enabled",
-    "monitoring.health_check_interval",
-    "monitoring.cleanup_interval",
-    "audit_key",
-    "audit_key_file",
-    "jwt.alg",
-    "jwt.issuer",
-    "jwt.audience",
-    "jwt.jwks_url",
-    "jwt.role_claim",
-}
+WITHOUT_EFFECT: set[str] = set()
 """Settings that are read and checked, and that nothing goes by yet."""
 
 _TARGET = ("database_", "password_", "default_database", "direct_url", "state_url", "default_target", "environment")
 _LIMITS = ("lock_wait", "limits.")
+_MONITORING = ("health.", "metrics_dir", "monitoring.", "log_", "alerts", "webhook")
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<what>[^\n]+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -182,6 +170,8 @@ def _group_of(entry: Entry) -> str:
         return "target"
     if entry.name.startswith("backup"):
         return "backups"
+    if entry.name.startswith(_MONITORING):
+        return "monitoring"
     return "waiting" if entry.name.startswith(_LIMITS) else "migrations"
 
 

@@ -17,16 +17,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bascule.api import Bascule, DataValidationService, EnhancedMigrationService
+    from bascule.api_monitoring import MigrationMonitoringService
     from bascule.errors import BasculeError
 
 __version__ = "0.1.0"
 
-__all__ = ["Bascule", "BasculeError", "DataValidationService", "EnhancedMigrationService", "__version__"]
+__all__ = [
+    "Bascule",
+    "BasculeError",
+    "DataValidationService",
+    "EnhancedMigrationService",
+    "MigrationMonitoringService",
+    "__version__",
+]
 
 _HOMES = {
     "Bascule": "bascule.api",
     "DataValidationService": "bascule.api",
     "EnhancedMigrationService": "bascule.api",
+    "MigrationMonitoringService": "bascule.api_monitoring",
     "BasculeError": "bascule.errors",
 }
 

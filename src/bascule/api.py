@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bascule.api_monitoring import MigrationMonitoringService
 from bascule.config.load import load
 from bascule.config.settings import Settings
 from bascule.domain.event import Event
@@ -62,6 +63,7 @@ class EnhancedMigrationService:
         monitor_progress: bool = True,
         rollback_on_failure: bool = True,
         accept_data_loss: bool = False,
+        yes_production: str | None = None,
     ) -> Run:
         """Apply one migration, after what it needs. Answers its run; of a migration that is applied already, the run
         that did it.
@@ -79,8 +81,11 @@ class EnhancedMigrationService:
             progress=monitor_progress,
             rollback_on_failure=rollback_on_failure,
             accept_data_loss=accept_data_loss,
+            reason=yes_production,
         )
-        with self._context(changing=True, quiet=not monitor_progress) as context:
+        with self._context(
+            "execute_migration", quiet=not monitor_progress, name=name, yes_production=yes_production
+        ) as context:
             from bascule.planning.names import find
 
             full = find(name, context.source.listing()).name
@@ -91,11 +96,16 @@ class EnhancedMigrationService:
             return _applied_already(context, full)
 
     def execute_pending(
-        self, *, to: str | None = None, steps: int | None = None, accept_data_loss: bool = False
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        accept_data_loss: bool = False,
+        yes_production: str | None = None,
     ) -> Report:
         """Apply everything that is pending, or up to one, or the first few. Raises as `execute_migration`."""
-        with self._context(changing=True) as context:
-            return up(context, UpRequest(to=to, steps=steps, accept_data_loss=accept_data_loss))
+        with self._context("execute_pending", to=to, steps=steps, yes_production=yes_production) as context:
+            return up(context, UpRequest(to=to, steps=steps, accept_data_loss=accept_data_loss, reason=yes_production))
 
     def rollback_migration(
         self, name: str, backup_path: str | os.PathLike[str] | None = None, *, accept_data_loss: bool = False
@@ -141,7 +151,7 @@ class EnhancedMigrationService:
         """
         from bascule.services.plan_file import up_by_plan
 
-        with self._context(changing=True) as context:
+        with self._context("execute_plan", path=os.fspath(path)) as context:
             return up_by_plan(context, UpRequest(accept_data_loss=accept_data_loss), os.fspath(path))
 
     def rollback(
@@ -160,7 +170,7 @@ class EnhancedMigrationService:
         """
         from bascule.services.rollback import rollback
 
-        with self._context(changing=True) as context:
+        with self._context("rollback", name=name, to=to, steps=steps, backup_path=backup_path) as context:
             request = RollbackRequest(
                 name=name,
                 to=to,
@@ -175,7 +185,7 @@ class EnhancedMigrationService:
         """Finish what a crash or a failure left half done. Raises as `execute_migration`."""
         from bascule.services.recover import recover
 
-        with self._context(changing=True) as context:
+        with self._context("recover") as context:
             return recover(context)
 
     def history(self, *, limit: int = 100) -> tuple[Run, ...]:
@@ -210,23 +220,9 @@ class EnhancedMigrationService:
         if not event.name.endswith(".progress"):
             self._bus.publish(event)
 
-    @contextmanager
-    def _context(self, *, changing: bool = False, quiet: bool = False) -> Iterator[Context]:
-        from bascule import wiring
-
-        context = wiring.context(
-            self._settings,
-            publish=self._without_progress if quiet else self._bus.publish,
-            say=self._say,
-            read_only=not changing,
-        )
-        try:
-            yield context
-        except BasculeError as error:
-            _clean(error, self._settings)
-            raise
-        finally:
-            context.target.close()
+    def _context(self, action: str = "", *, quiet: bool = False, **what: Any) -> AbstractContextManager[Context]:
+        publish = self._without_progress if quiet else self._bus.publish
+        return _opened(self._settings, publish, self._say, action, what)
 
 
 class DataValidationService:
@@ -342,7 +338,7 @@ class BackupService:
         """
         from bascule.services.backup_create import CreateRequest, create
 
-        with self._context(changing=True) as context:
+        with self._context("create_backup", tables=list(tables) if tables is not None else None) as context:
             return create(context, CreateRequest(tables=None if tables is None else tuple(tables)))
 
     def list(self) -> tuple[Line, ...]:
@@ -356,7 +352,7 @@ class BackupService:
         """One by its id or path, or all. What is wrong with one is in its `Proof`."""
         from bascule.services.backup_verify import verify
 
-        with self._context(changing=True) as context:
+        with self._context("verify_backup", backup=backup) as context:
             return verify(context, backup)
 
     def restore(
@@ -375,21 +371,11 @@ class BackupService:
         from bascule.services.backup_restore import RestoreRequest, restore
 
         request = RestoreRequest(backup=backup, tables=tuple(tables), to=to, foreign=foreign, yes=accept_newer)
-        with self._context(changing=True) as context:
+        with self._context("restore_backup", backup=backup, tables=list(tables), to=to, foreign=foreign) as context:
             return restore(context, request)
 
-    @contextmanager
-    def _context(self, *, changing: bool = False) -> Iterator[Context]:
-        from bascule import wiring
-
-        context = wiring.context(self._settings, publish=self._bus.publish, say=self._say, read_only=not changing)
-        try:
-            yield context
-        except BasculeError as error:
-            _clean(error, self._settings)
-            raise
-        finally:
-            context.target.close()
+    def _context(self, action: str = "", **what: Any) -> AbstractContextManager[Context]:
+        return _opened(self._settings, self._bus.publish, self._say, action, what)
 
 
 class Bascule:
@@ -398,6 +384,7 @@ class Bascule:
     migrations: EnhancedMigrationService
     validation: DataValidationService
     backups: BackupService
+    monitoring: MigrationMonitoringService
 
     def __init__(
         self,
@@ -426,6 +413,7 @@ class Bascule:
         self.migrations = EnhancedMigrationService(settings, self._bus, say or _log)
         self.validation = DataValidationService(settings, say or _log)
         self.backups = BackupService(settings, self._bus, say or _log)
+        self.monitoring = MigrationMonitoringService(settings, say or _log)
 
     @classmethod
     def from_settings(
@@ -448,6 +436,40 @@ class Bascule:
         logged and never fails a run.
         """
         return self._bus.subscribe(listener, pattern)
+
+
+@contextmanager
+def _opened(
+    settings: Settings,
+    publish: Callable[[Event], None],
+    say: Callable[[str], None],
+    action: str,
+    what: Mapping[str, Any],
+) -> Iterator[Context]:
+    """A context for one call. `action`: what it is about to change, for the audit log; empty where it only looks."""
+    from bascule import wiring
+    from bascule.services.performance import keep_measured
+    from bascule.services.trail import audited
+
+    context = wiring.context(settings, publish=publish, say=say, read_only=not action, where="python")
+    try:
+        if not action:
+            yield context
+            return
+        given = {name: value for name, value in what.items() if value not in (None, False, [], "")}
+        try:
+            with audited(context, action, given):
+                yield context
+        finally:
+            if keep_measured(context):
+                wiring.keep_textfile(settings, context)
+            wiring.keep_watch(settings, context)
+            _note_head(context)
+    except BasculeError as error:
+        _clean(error, settings)
+        raise
+    finally:
+        context.target.close()
 
 
 def _settings(url: str, migrations_dir: str | os.PathLike[str], options: Mapping[str, Any]) -> Settings:
@@ -509,6 +531,15 @@ def _clean(error: BasculeError, settings: Settings) -> None:
     error.message, error.hint = settings.clean(error.message), settings.clean(error.hint)
     error.args = (error.message,)
     error.details = concealed(error.details, settings.clean)
+
+
+def _note_head(context: Context) -> None:
+    """Leave the audit log's newest line in the log of the application, which whoever cuts it does not have."""
+    line = context.trail.last if context.trail is not None else None
+    if line is not None:
+        import logging
+
+        logging.getLogger("bascule.audit").info("Audit log: %d:%s", line.number, line.mac)
 
 
 def _log(words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bascule.errors import ConfigError
@@ -14,20 +14,36 @@ if TYPE_CHECKING:
     from bascule.backups.encryption import Encryption
     from bascule.config.address import Address
     from bascule.config.settings import Settings
+    from bascule.domain.alert import Alert
     from bascule.domain.event import Event
+    from bascule.domain.health import Health
+    from bascule.domain.metrics import Metrics
     from bascule.domain.migration import Hook
+    from bascule.domain.performance import Performance
+    from bascule.domain.period import PeriodReport
     from bascule.domain.statement import ObjectName, Touch
+    from bascule.monitoring.alerts.policy import AlertPolicy
+    from bascule.monitoring.alerts.sending import Hand, Outbox
+    from bascule.monitoring.alerts.watching import Looked, Watch
+    from bascule.monitoring.kept import Kept
+    from bascule.monitoring.rounds import Rounds
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.database import Target
     from bascule.ports.dump import Dumper
     from bascule.ports.python import PythonScripts
     from bascule.ports.source import Source
+    from bascule.ports.state import StateDoor
     from bascule.ports.validation import DataReader, Declaration, ValidationRule
     from bascule.services.backups import Backups
+    from bascule.services.cleanup import Cleaned
     from bascule.services.context import Context
+    from bascule.services.status import StatusReport
+    from bascule.services.trail import Trail
     from bascule.services.validate import Validation
     from bascule.validation.passes import Passes
 
+_WATCH_EVERY = 5.0
+"""Seconds between two looks of a server at what alerts call for."""
 _KINDS: Mapping[str, str] = {
     "table": "relation",
     "view": "relation",
@@ -110,14 +126,28 @@ def context(
     source: Source | None = None,
     target: Target | None = None,
     read_only: bool = False,
+    where: str = "command line",
 ) -> Context:
-    """Everything a service works through. Raises as `open_source` and `open_target`; the caller closes the target."""
+    """Everything a service works through. `where`: by which door the call came, for the audit log.
+
+    Raises as `open_source` and `open_target`; the caller closes the target.
+    """
     from bascule.monitoring.clock import SystemClock
     from bascule.ports.database import Limits
     from bascule.services.context import Context, Policy
 
     source = source or open_source(settings)
     target = target or open_target(settings, read_only=read_only)
+    if _debugging():
+        from bascule.services.statement_log import logging_statements
+
+        target = logging_statements(target, settings.clean)
+    measured: Callable[[], Sequence[Performance]] = tuple
+    if settings.monitoring_enabled and not read_only:
+        from bascule.monitoring.sampler import Sampler
+
+        sampler = Sampler(target.vitals)
+        publish, measured = sampler.around(publish), sampler.take
     if settings.hidden_variables:
         from bascule.services.concealed import concealing
 
@@ -153,8 +183,48 @@ def context(
         save=settings.backup["enabled"],
         owner=owner(),
         stopping=stopping,
+        trail=None if read_only else trail(settings, target, where=where),
+        measured=measured,
         conceal=settings.conceal if settings.hidden_variables else str,
     )
+
+
+def _debugging() -> bool:
+    """Somebody reads the log to the last line. Where nobody has set one up it is not even loaded."""
+    import sys
+
+    if "logging" not in sys.modules:
+        return False
+    import logging
+
+    return logging.getLogger("bascule.sql").isEnabledFor(logging.DEBUG)
+
+
+def trail(settings: Settings, target: Target, *, where: str = "command line", who: str | None = None) -> Trail:
+    """Who writes what is asked of this target into its audit log. Nothing is asked of key or store yet."""
+    return trail_of(settings, lambda: target.state(beside=False), who=who or owner(), where=where)
+
+
+def trail_of(settings: Settings, door: Callable[[], StateDoor], *, who: str, where: str) -> Trail:
+    """As `trail`, through that door to the state store."""
+    from bascule.monitoring.audit_heads import HeadFolder
+    from bascule.monitoring.clock import SystemClock
+    from bascule.services.trail import Trail
+
+    return Trail(
+        door=door,
+        key=lambda: audit_key(settings),
+        clock=SystemClock(),
+        who=who,
+        where=where,
+        heads=HeadFolder(settings.audit_dir),
+        clean=settings.clean,
+    )
+
+
+def audit_key(settings: Settings) -> bytes | None:
+    """The key of the audit log, None where none is set. Raises ConfigError when its file cannot be read."""
+    return None if settings.audit_key is None else settings.audit_key.reveal().encode()
 
 
 def validation(
@@ -334,6 +404,414 @@ def backup_encryption(settings: Settings) -> Encryption | None:
     return Encryption(
         recipients=tuple(dict.fromkeys(each for one in found for each in one.recipients)),
         identities=tuple(each for one in found for each in one.identities),
+    )
+
+
+def health(
+    settings: Settings,
+    context: Context,
+    *,
+    report: StatusReport | None = None,
+    fingerprints: dict[str, str] | None = None,
+) -> Health:
+    """Look at the target and judge what is found. `report` and `fingerprints`: as `look_at_health`. Raises nothing for
+    a target that is not there.
+    """
+    from dataclasses import replace
+
+    from bascule.domain.health import HealthLimits
+    from bascule.monitoring.health.judging import judged
+    from bascule.services.health import look_at_health
+
+    _, broken = _brought_rules(settings) if settings.validation["custom"] else ((), ())
+    chosen = settings.health
+    limits = HealthLimits(
+        free_space=chosen["free_space"],
+        replication_lag=chosen["replication_lag"],
+        connections=chosen["connections"],
+        ignore=tuple(chosen["ignore"] or ()),
+    )
+    seen = look_at_health(context, report=report, free_space=_free_space(settings), fingerprints=fingerprints)
+    return judged(replace(seen, validation_broken=broken), limits)
+
+
+def alert_policy(settings: Settings) -> AlertPolicy:
+    """What the project has decided about its alerts. Raises ConfigError."""
+    from bascule.monitoring.alerts.declared import policy_of
+
+    return policy_of(
+        settings.alerts,
+        webhooks=settings.webhooks,
+        send_to=settings.alert_urls.reveal() if settings.alert_urls is not None else None,
+        secret=settings.webhook_secret.reveal() if settings.webhook_secret is not None else None,
+    )
+
+
+def watch(settings: Settings, context: Context, policy: AlertPolicy) -> Watch:
+    """Who makes alerts of what the journal and health tell."""
+    import secrets
+
+    from bascule.monitoring.alerts.watching import Watch
+
+    return Watch(
+        policy=policy,
+        now=context.clock.now,
+        new_id=lambda: secrets.token_hex(6),
+        clean=settings.clean,
+        about=_place(settings, context),
+    )
+
+
+def _place(settings: Settings, context: Context) -> dict[str, str]:
+    about = {"environment": settings.environment, "database": context.target.describe().database}
+    return about | ({"name": settings.target} if settings.target else {})
+
+
+def outbox(settings: Settings, policy: AlertPolicy) -> Outbox:
+    """Who sends messages about alerts, and events to webhooks."""
+    from bascule.monitoring.alerts.sending import Outbox
+    from bascule.monitoring.clock import SystemClock
+
+    return Outbox(policy=policy, hands=alert_hands(policy), now=SystemClock().now, clean=settings.clean)
+
+
+def alert_hands(policy: AlertPolicy) -> dict[str, Hand]:
+    """Who takes messages to channels, by their kind. Only what there are channels for is loaded."""
+    hands: dict[str, Hand] = {}
+    kinds = {each.kind for each in policy.channels}
+    if "webhook" in kinds:
+        from bascule import __version__
+        from bascule.monitoring.alerts.webhook import webhook
+
+        hands["webhook"] = webhook(policy.secret or "", __version__)
+    if "apprise" in kinds:
+        from bascule.monitoring.alerts.by_apprise import by_apprise
+
+        hands["apprise"] = by_apprise
+    return hands
+
+
+def keep_watch(settings: Settings, context: Context, *, seconds: float = 5.0) -> None:
+    """After something was done: make the alerts it calls for, and send what is owed for so many seconds. Never raises:
+    what was done is done.
+    """
+    if not settings.monitoring_enabled:
+        return
+    try:
+        _keep_watch(settings, context, seconds)
+    except Exception as problem:  # noqa: BLE001 - watching fails no run, whatever is wrong with it
+        from bascule.errors import BasculeError
+
+        if isinstance(problem, ConfigError):
+            context.say(f"No alerts are made: {problem.message} {problem.hint}")
+            return
+        import logging
+
+        words = problem.message if isinstance(problem, BasculeError) else f"{type(problem).__name__}: {problem}"
+        logging.getLogger("bascule.alerts").warning("Alerts were not looked after: %s", settings.clean(words))
+
+
+def _keep_watch(settings: Settings, context: Context, seconds: float) -> None:
+    from contextlib import closing
+
+    from bascule.services.alerts import anything_new
+
+    told = bool(settings.webhooks or settings.alert_urls)
+    if not told:
+        with closing(context.target.state(beside=False)) as door:
+            if not anything_new(context, door):
+                return
+    policy = alert_policy(settings)
+    with closing(context.target.state(beside=False)) as door:
+        look_for_alerts(settings, context, door, policy)
+        if told:
+            outbox(settings, policy).send(door, seconds=seconds)
+
+
+def look_for_alerts(
+    settings: Settings, context: Context, door: StateDoor, policy: AlertPolicy, *, health: Health | None = None
+) -> Looked:
+    """Make the alerts that are called for, as rows, as files where their folder was named, and as events. Raises as the
+    state store does.
+    """
+    looked = watch(settings, context, policy).look(context.target, door, health=health)
+    keep_alert_files(settings, door, touched=looked.resolved)
+    for alert in looked.created:
+        from bascule.domain.event import Event
+
+        context.publish(
+            Event(
+                name="migration.alert_created",
+                run_id=alert.run_id,
+                migration=alert.migration,
+                at=alert.last_at,
+                data=alert.as_dict(),
+            )
+        )
+    return looked
+
+
+def keep_alert_files(settings: Settings, door: StateDoor, *, touched: Sequence[Alert] = ()) -> None:
+    """Bring the folder of the alerts up to date, where it was named. What cannot be written is told to the log."""
+    if not settings.alerts_dir_named:
+        return
+    from bascule.monitoring.alerts.folder import write_alerts
+    from bascule.state.alerts import newest
+
+    try:
+        known = {each.id: each for each in newest(door, acknowledged=True, resolved=True, limit=500)}
+        write_alerts(settings.alerts_dir, {**{each.id: each for each in touched}, **known}.values(), settings.clean)
+    except OSError as problem:
+        import logging
+
+        logging.getLogger("bascule.alerts").warning(
+            "The alerts could not be written to %s: %s", settings.alerts_dir, problem.strerror
+        )
+
+
+def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: None) -> Rounds:
+    """What a server does by itself beside its requests: look after alerts every few seconds, look at health and clean
+    up as often as the settings say. Raises ConfigError.
+    """
+    from bascule.monitoring.alerts.rounds import AlertRounds
+    from bascule.monitoring.rounds import Duty, Rounds
+
+    if not settings.monitoring_enabled:
+        return Rounds(duties=())
+    policy = alert_policy(settings)
+    mine = AlertRounds(
+        open_context=lambda: context(settings, publish=publish, say=_into_the_log(settings), where="server"),
+        look=lambda context, door, health: look_for_alerts(settings, context, door, policy, health=health),
+        judge=lambda context: health(settings, context),
+        clean_up=lambda context: clean_up(settings, context),
+        outbox=outbox(settings, policy),
+        about={"environment": settings.environment} | ({"name": settings.target} if settings.target else {}),
+        clean=settings.clean,
+        between_clean_ups=settings.cleanup_interval,
+    )
+    return Rounds(
+        duties=(
+            Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY),
+            Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval)),
+            Duty(name="Cleaning up", work=mine.tidy, every=min(3600.0, max(1.0, settings.cleanup_interval))),
+        ),
+        close=mine.close,
+    )
+
+
+def _into_the_log(settings: Settings) -> Callable[[str], None]:
+    import logging
+
+    log = logging.getLogger("bascule.rounds")
+    return lambda words: log.info("%s", settings.clean(words))
+
+
+def try_channels(settings: Settings, context: Context) -> dict[str, str | None]:
+    """Channel → None where it took a message that says it is a trial, else why it did not. Raises ConfigError."""
+    import json
+    import secrets
+
+    from bascule.domain.alert import Alert
+    from bascule.monitoring.alerts.deciding import CREATED
+    from bascule.monitoring.alerts.sending import NotTaken
+    from bascule.state.deliveries import Delivery
+
+    policy, now = alert_policy(settings), context.clock.now()
+    trial = Alert(
+        id=f"test{secrets.token_hex(4)}",
+        fingerprint="",
+        rule="test",
+        type="info",
+        title="A trial",
+        message="This message was sent by `bascule alerts test`. Nothing has happened.",
+        first_at=now,
+        last_at=now,
+    )
+    told = {
+        "type": CREATED,
+        "timestamp": now.isoformat(),
+        "target": _place(settings, context),
+        "data": trial.as_dict(),
+    }
+    hands, found = alert_hands(policy), dict[str, str | None]()
+    for channel in policy.channels:
+        its_id = f"msg_{secrets.token_hex(16)}"
+        message = Delivery(id=its_id, channel=channel.name, about=trial.id, event=CREATED, body=json.dumps(told))
+        try:
+            hands[channel.kind](channel, message)
+            found[channel.name] = None
+        except NotTaken as problem:
+            found[channel.name] = settings.clean(problem.why)
+    return found
+
+
+def clean_up(settings: Settings, context: Context) -> Cleaned:
+    """Remove what was kept long enough. Raises as the state store does."""
+    from bascule.services.cleanup import clean_up as clean
+
+    rules = any(settings.backup[name] is not None for name in ("max_age", "max_count", "max_bytes"))
+    cleaned = clean(context, retention=settings.retention, backups=rules)
+    if settings.alerts_dir_named and cleaned.alerts:
+        import contextlib
+
+        from bascule.monitoring.alerts.folder import remove_alerts
+
+        with contextlib.suppress(OSError):
+            remove_alerts(settings.alerts_dir, cleaned.alerts)
+    return cleaned
+
+
+def kept_status(most: float = 10.0) -> Kept[Context, StatusReport]:
+    """Status, for a process that is asked often: looked at again when something has changed, and after `most` seconds,
+    in which an edited file may not be noticed.
+    """
+    from bascule.monitoring.kept import Kept
+
+    return Kept(_status, pulse=status_pulse, most=most)
+
+
+def kept_health(settings: Settings, statuses: Kept[Context, StatusReport]) -> Kept[Context, Health]:
+    """Health, for a process that is asked often: judged again when something has changed, and after the time that the
+    settings give.
+    """
+    from bascule.monitoring.kept import Kept
+
+    def judge(context: Context) -> Health:
+        from bascule.errors import BasculeError
+
+        try:
+            report = statuses.get(context)
+        except BasculeError:
+            # It is told as a health then.
+            report = None
+        return health(settings, context, report=report)
+
+    return Kept(judge, pulse=_pulse_or_none, most=settings.health_check_interval)
+
+
+def _pulse_or_none(context: Context) -> Hashable:
+    from bascule.errors import BasculeError
+
+    try:
+        return status_pulse(context)
+    except BasculeError:
+        # Never the same twice: a target that is not there is looked for each time.
+        return object()
+
+
+def _status(context: Context) -> StatusReport:
+    from bascule.services.status import status
+    from bascule.sources.cache import FingerprintCache, fingerprints_cached
+
+    listed = (ref for ref in context.source.listing() if not ref.repeatable)
+    return status(context, fingerprints=fingerprints_cached(listed, FingerprintCache(context.source.folder)))
+
+
+def status_pulse(context: Context) -> Hashable:
+    """As `bascule.services.pulse.pulse`, with the files that come to the folder and go from it; not those that are
+    edited.
+    """
+    from bascule.services.pulse import pulse
+
+    try:
+        changed = os.stat(context.source.folder).st_mtime_ns
+    except OSError:
+        changed = 0
+    return pulse(context), changed
+
+
+def _free_space(settings: Settings) -> dict[str, float]:
+    """Of the disks that can be seen from here."""
+    import contextlib
+    import shutil
+
+    places = {"the backups": settings.backup_dir}
+    if settings.address is not None and settings.address.url.dialect == "sqlite":
+        from bascule.databases.sqlite.location import locate
+
+        places["the database"] = locate(settings.address.reveal()).path.parent
+    found = {}
+    for words, path in places.items():
+        there = next((each for each in (path, *path.parents) if each.exists()), path)
+        with contextlib.suppress(OSError):
+            usage = shutil.disk_usage(there)
+            found[words] = 100.0 * usage.free / usage.total if usage.total else 100.0
+    return found
+
+
+def prometheus(settings: Settings, context: Context, found: Metrics) -> str:
+    """The metrics as Prometheus reads them, with health and the newest run."""
+    from bascule.monitoring.prometheus import exposition
+    from bascule.services.performance import performance
+
+    report = _status(context)
+    return exposition(
+        found,
+        health=health(settings, context, report=report),
+        performance=performance(context, limit=1),
+        pending=len(report.pending),
+        labels={"target": settings.target or context.target.describe().database},
+    )
+
+
+def exported(settings: Settings, report: PeriodReport, form: str) -> str:
+    """A report as a text: ``json``, ``csv`` or ``html``, without secrets."""
+    if form == "csv":
+        from bascule.monitoring.report_csv import as_csv
+
+        return settings.clean(as_csv(report))
+    if form == "html":
+        from bascule.monitoring.report_html import as_html
+
+        return settings.clean(as_html(report))
+    import json
+
+    from bascule.services.concealed import concealed
+
+    return json.dumps(concealed(report.as_dict(), settings.clean), ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+def write_text(path: str, text: str) -> None:
+    """A file of ours, whole or not at all. Raises `Refused`."""
+    import contextlib
+    from pathlib import Path
+
+    from bascule.errors import Refused
+
+    place = Path(path)
+    half = place.with_name(f".{place.name}.{os.getpid()}.half")
+    try:
+        half.write_text(text, encoding="utf-8", newline="")
+        half.replace(place)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            half.unlink()
+        raise Refused(
+            f"{path} could not be written: {problem.strerror}.", code="export_file", hint="Name another file."
+        ) from problem
+
+
+def keep_textfile(settings: Settings, context: Context) -> None:
+    """Bring the textfile of the metrics up to date, where its folder was named. Never raises: the run is done."""
+    if not (settings.metrics_dir_named and settings.monitoring_enabled):
+        return
+    from bascule.errors import BasculeError
+    from bascule.services.metrics import metrics
+
+    try:
+        write_metrics(settings, prometheus(settings, context, metrics(context)))
+    except BasculeError as problem:
+        import logging
+
+        logging.getLogger("bascule.metrics").warning("%s", problem.message)
+
+
+def write_metrics(settings: Settings, text: str) -> Path:
+    """Put it into the folder of the metrics. Raises `Refused`."""
+    from bascule.monitoring.prometheus import write_textfile
+
+    return write_textfile(
+        settings.metrics_dir, text, name=f"bascule-{settings.target}" if settings.target else "bascule"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import Answer, Project
 
 SHOP = "20240101000000_shop"
@@ -47,6 +48,7 @@ class Place:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    server = None
     if request.param == "sqlite":
 
         def sqlite(statement: str) -> list[tuple[Any, ...]]:
@@ -58,7 +60,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
         place = Place(Project(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/app.db"), sqlite)
     else:
-        url = request.getfixturevalue("bascule_postgres_url")
+        url, server = (request.getfixturevalue(f"bascule_postgres_{what}") for what in ("url", "server"))
 
         def postgresql(statement: str) -> list[tuple[Any, ...]]:
             with psycopg.connect(url, autocommit=True) as server:
@@ -66,13 +68,17 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
                 return cursor.fetchall() if cursor.description else []
 
         place = Place(Project(tmp_path, DATABASE_URL=url), postgresql)
-    place.project.write(
-        SHOP,
-        "create table users (id integer primary key, name text, note text);",
-        "drop table users;",
-    )
-    place.project.well("up")
-    place.sql("insert into users values (1, 'ann', 'a'), (2, 'bob', 'b')")
+
+    def shop() -> None:
+        place.project.write(
+            SHOP,
+            "create table users (id integer primary key, name text, note text);",
+            "drop table users;",
+        )
+        place.project.well("up")
+        place.sql("insert into users values (1, 'ann', 'a'), (2, 'bob', 'b')")
+
+    begin(place.project, "a shop", shop, server=server)
     return place
 
 
@@ -113,7 +119,9 @@ def test_a_file_that_fails_at_its_third_step_is_undone_where_nothing_is_lost(pla
     assert any("drops" in words or "drop" in words for words in error["recovery"]["reasons"])
     assert place.fails("up", code=5, MIGRATION_ON_FAILURE="stop")["recovery"]["action"] == "stop"
     assert tables(place) == {"users", "made"}
-    production = place.fails("up", MIGRATION_ON_FAILURE="down", MIGRATION_ENVIRONMENT="production")
+    production = place.fails(
+        "up", "--yes-production", "a test", MIGRATION_ON_FAILURE="down", MIGRATION_ENVIRONMENT="production"
+    )
     assert production["recovery"]["action"] == "nothing"
     assert "the target is production" in production["recovery"]["reasons"]
     error = place.fails("up", MIGRATION_ON_FAILURE="down")

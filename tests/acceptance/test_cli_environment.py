@@ -46,7 +46,7 @@ def test_a_target_that_says_production_refuses_whoever_does_not(project: Project
         assert answer.code == 3
         assert answer.json["error"]["code"] == "environment_mismatch"
         assert answer.json["error"]["state"] == "unchanged"
-    project.well("up", MIGRATION_ENVIRONMENT="production", **url)
+    project.well("up", "--yes-production", "a test", MIGRATION_ENVIRONMENT="production", **url)
     for verb in (("rollback",), ("mark", "one", "--pending"), ("accept", "one", "--reason", "r")):
         (project.folder / "migrations" / f"{ONE}.sql").write_text("-- migrate:up\ncreate table one (i integer);\n")
         assert project.run(*verb, **url).code == 3, verb

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import Answer, Project
 
 ONE = "20240101000000_one"
@@ -21,9 +22,13 @@ KEY = "k" * 32
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project(tmp_path)
-    project.well("init")
-    project.write(ONE, "create table one (id integer primary key, name text);", "drop table one;")
-    project.well("up")
+
+    def one() -> None:
+        project.well("init")
+        project.write(ONE, "create table one (id integer primary key, name text);", "drop table one;")
+        project.well("up")
+
+    begin(project, "one", one)
     project.write(TWO, "alter table one add column two integer;", "alter table one drop column two;")
     return project
 
@@ -109,7 +114,7 @@ def test_a_plan_expires(project: Project) -> None:
 def test_production_takes_no_unsigned_and_nobody_a_badly_signed_one(project: Project) -> None:
     production = {"MIGRATION_ENVIRONMENT": "production", "DATABASE_URL": "sqlite:///shop.db"}
     signing = production | {"BASCULE_SECRET_KEY": KEY}
-    project.well("up", ONE, **production)
+    project.well("up", ONE, "--yes-production", "a test", **production)
 
     def code(**environment: str) -> str:
         answer = project.run("up", "--plan", "plan.json", "--json", **environment)

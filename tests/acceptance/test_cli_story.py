@@ -148,13 +148,13 @@ def test_names_steps_and_limits_choose_what_runs(project: Project) -> None:
 
 def test_options_without_a_capability_say_so_once_and_change_nothing(project: Project) -> None:
     answer = project.well("up", "--no-backup", "--yes-production", "because")
-    assert answer.err.count("--yes-production") == 1
+    assert "--yes-production" not in answer.err, "where nothing is protected it asks for nothing and changes nothing"
     assert "--no-backup" not in answer.err
     assert project.names() == {USERS, INDEX}
 
 
 def test_progress_can_be_silenced(project: Project) -> None:
-    assert project.well("up", "--no-progress", "--steps", "1").err == ""
+    assert project.well("up", "--no-progress", "--steps", "1").err.startswith("Audit log: 2:")
     assert project.well("-q", "up").err == ""
 
 
@@ -214,7 +214,8 @@ def test_a_file_that_attaches_another_database_is_refused_before_it_begins(proje
 
 def test_a_loss_is_named_in_development_and_refused_in_production(project: Project) -> None:
     project.write(BROKEN, "drop table users;", None)
-    refused = project.run("up", MIGRATION_ENVIRONMENT="production", DATABASE_URL="sqlite:///bascule.db")
+    production = {"MIGRATION_ENVIRONMENT": "production", "DATABASE_URL": "sqlite:///bascule.db"}
+    refused = project.run("up", "--yes-production", "a test", **production)
     assert refused.code == 3
     assert "--accept-data-loss" in refused.err
     went_on = project.well("up", "--json")

@@ -13,6 +13,7 @@ import pytest
 
 from bascule import Bascule
 from bascule.errors import UsageError
+from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import Project
 
 SHOP = "20240101000000_shop"
@@ -54,15 +55,20 @@ RESULT = {
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = Project(tmp_path)
-    project.well("init")
-    project.write(
-        SHOP,
-        "create table customers (id integer primary key, name text);"
-        "create table orders (id integer primary key, customer_id integer references customers, total numeric);",
-        "drop table orders; drop table customers;",
-    )
-    project.well("up")
-    fill(project, "insert into customers values (1, 'Ann'), (2, 'test Bob')", "insert into orders values (1, 1, 10)")
+
+    def customers_and_orders() -> None:
+        project.well("init")
+        project.write(
+            SHOP,
+            "create table customers (id integer primary key, name text);"
+            "create table orders (id integer primary key, customer_id integer references customers, total numeric);",
+            "drop table orders; drop table customers;",
+        )
+        project.well("up")
+        rows = ("insert into customers values (1, 'Ann'), (2, 'test Bob')", "insert into orders values (1, 1, 10)")
+        fill(project, *rows)
+
+    begin(project, "customers and orders", customers_and_orders)
     return project
 
 

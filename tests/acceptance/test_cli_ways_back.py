@@ -48,7 +48,7 @@ def test_the_plan_names_the_way_back_of_each_statement(tmp_path: Path) -> None:
     assert "way back of line 3, drops column users.note: kept, and put back" in text
     assert "way back of line 6, drops table old: only a backup" in text
     assert "after a rollback: table new is left behind" in text
-    refused = project.run("up", "--json", **PRODUCTION)
+    refused = project.run("up", "--json", "--yes-production", "a test", **PRODUCTION)
     assert refused.json["error"]["code"] == "data_loss"
     assert refused.json["error"]["losses"] == [erased, dropped]
     done = project.well("up", "--json")
@@ -91,7 +91,7 @@ def test_what_cannot_be_kept_has_its_reason_and_must_be_accepted(tmp_path: Path,
     assert "rows written since would get no value for a.v" in much["losses"][-1]
     assert forgotten["foretold"]["differences"] == ["column c.m is left behind", "type mood is left behind"]
     assert forgotten["losses"] == []
-    refused = project.run("up", "--json", **PRODUCTION)
+    refused = project.run("up", "--json", "--yes-production", "a test", **PRODUCTION)
     assert (refused.code, refused.json["error"]["losses"]) == (3, much["losses"])
     assert "2_forgotten: after a rollback, type mood is left behind" in refused.err
 

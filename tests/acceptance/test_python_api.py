@@ -198,7 +198,9 @@ def test_an_async_application_calls_it_through_a_thread(url: str, folder: Path) 
 
 def test_production_refuses_a_loss_that_was_not_accepted(url: str, folder: Path) -> None:
     production = Bascule(url=url, migrations_dir=folder, environment="production")
-    production.migrations.execute_pending()
+    with pytest.raises(Refused, match="takes a plan"):
+        production.migrations.execute_pending()
+    production.migrations.execute_pending(yes_production="a test")
     with pytest.raises(Refused) as caught:
         production.migrations.rollback_migration("AddUserCourseRelationship")
     assert caught.value.code == "data_loss"

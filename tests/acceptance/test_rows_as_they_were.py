@@ -9,7 +9,7 @@ from tests.acceptance.test_preimages import World, postgresql, sqlite  # noqa: F
 ALL = [(1, "Ann", "a"), (2, "Bob", None), (3, "Cid", "c")]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def world(request: pytest.FixtureRequest) -> World:
     found: World = request.getfixturevalue(request.param)
     return found
@@ -98,7 +98,8 @@ def test_what_code_changed_where_others_wrote_since_stops_for_a_person(postgresq
 
 def test_production_wants_a_backup_or_a_word_for_code_that_may_destroy(postgresql: World) -> None:  # noqa: F811
     postgresql.project.write("2_code", "DO 'begin delete from users; end';", "SELECT 1;")
-    done = postgresql.project.run("up", "--no-backup", MIGRATION_ENVIRONMENT="production")
+    given = ("up", "--no-backup", "--yes-production", "a test")
+    done = postgresql.project.run(*given, MIGRATION_ENVIRONMENT="production")
     assert done.code == 3, done
     assert "line 2 DO: what it destroys is not known, and there is no backup of before" in done.err
     assert len(rows(postgresql)) == len(ALL)

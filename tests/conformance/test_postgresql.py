@@ -11,7 +11,10 @@ import pytest
 from bascule.databases.postgres.target import PostgresTarget
 from bascule.ports.database import Limits, TargetOptions
 from tests.conformance.database import TableLock, TargetConformance, TargetFactory
+from tests.conformance.metrics import MetricsConformance
 from tests.conformance.state import StateConformance
+from tests.conformance.state_access import AccessConformance
+from tests.conformance.state_alerts import AlertConformance
 
 LEASE_TTL = 3.0
 
@@ -54,4 +57,16 @@ class TestPostgresql(TargetConformance):
 
 
 class TestPostgresqlState(StateConformance):
+    pass
+
+
+class TestPostgresqlMetrics(MetricsConformance):
+    pass
+
+
+class TestPostgresqlAlerts(AlertConformance):
+    pass
+
+
+class TestPostgresqlAccess(AccessConformance):
     pass

@@ -12,7 +12,10 @@ import pytest
 from bascule.databases.sqlite.target import SqliteTarget
 from bascule.ports.database import TargetOptions
 from tests.conformance.database import TableLock, TargetConformance, TargetFactory
+from tests.conformance.metrics import MetricsConformance
 from tests.conformance.state import StateConformance
+from tests.conformance.state_access import AccessConformance
+from tests.conformance.state_alerts import AlertConformance
 
 
 @pytest.fixture
@@ -58,4 +61,16 @@ class TestSqlite(TargetConformance):
 
 
 class TestSqliteState(StateConformance):
+    pass
+
+
+class TestSqliteMetrics(MetricsConformance):
+    pass
+
+
+class TestSqliteAlerts(AlertConformance):
+    pass
+
+
+class TestSqliteAccess(AccessConformance):
     pass

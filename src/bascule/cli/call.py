@@ -47,7 +47,12 @@ class Call:
         logger = logging.getLogger("bascule")
         logger.setLevel(level.upper())
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        if settings.log_format == "json":
+            from bascule.monitoring.log_lines import JsonLines
+
+            handler.setFormatter(JsonLines(self.output.clean))
+        else:
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handler.addFilter(self._without_secrets)
         logger.addHandler(handler)
 

@@ -13,6 +13,7 @@ from bascule.cli.output import on_a_terminal
 
 if TYPE_CHECKING:
     from bascule.cli.stopping import Stop
+    from bascule.config.settings import Settings
     from bascule.services.context import Context
 
 
@@ -29,8 +30,10 @@ def reading(call: Call) -> Iterator[Context]:
 
 
 @contextmanager
-def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
-    """A context for verbs that change something: progress, questions on a terminal, a clean end on a signal."""
+def changing(call: Call, *, progress: bool = True, looks: bool = False) -> Iterator[Context]:
+    """A context for verbs that change something: progress, questions on a terminal, a clean end on a signal, and a line
+    in the audit log before and after (not where the verb, as it was called, only `looks`).
+    """
     from bascule import wiring
     from bascule.cli.stopping import Stop
     from bascule.monitoring.bus import Bus
@@ -55,9 +58,41 @@ def changing(call: Call, *, progress: bool = True) -> Iterator[Context]:
             stopping=stop,
         )
         stack.callback(context.target.close)
+        if not looks:
+            stack.callback(_keep_measured, settings, context)
         stop.cancels(context.target.cancel)
         _collect_garbage()
-        yield context
+        if looks:
+            yield context
+            return
+        from bascule.services.trail import audited
+
+        try:
+            with audited(context, *_asked()):
+                yield context
+        finally:
+            line = context.trail.last if context.trail is not None else None
+            if line is not None:
+                call.output.note(f"Audit log: {line.number}:{line.mac}")
+
+
+def _keep_measured(settings: Settings, context: Context) -> None:
+    from bascule import wiring
+    from bascule.services.performance import keep_measured
+
+    if keep_measured(context):
+        wiring.keep_textfile(settings, context)
+    wiring.keep_watch(settings, context)
+
+
+def _asked() -> tuple[str, dict[str, object]]:
+    """The verb as it was called, for the audit log: ``backup create`` and its options that are set."""
+    import click
+
+    asked = click.get_current_context()
+    names = asked.command_path.split()[1:] or ["bascule"]
+    given = {name: value for name, value in asked.params.items() if value not in (None, False, (), "")}
+    return " ".join(names), given
 
 
 def _collect_garbage() -> None:

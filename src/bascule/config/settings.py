@@ -62,20 +62,38 @@ class Settings:
     """All settings of the group ``backup``, by name, but for the key."""
     backup_key: Secret | None
     metrics_dir: Path
+    metrics_dir_named: bool
+    """Somebody set it, so that runs write there."""
     alerts_dir: Path
+    alerts_dir_named: bool
+    """Somebody set it, so that alerts are written there."""
+    alerts: Mapping[str, Any] = field(repr=False)
+    """All settings of the group ``alerts``, by name, but for the addresses."""
+    alert_urls: Secret | None
+    webhooks: tuple[Mapping[str, Any], ...] = field(repr=False)
+    webhook_secret: Secret | None
+    retention: float | None
+    """Seconds."""
     preimage_retention: float
     plan_lifetime: float
     validation_enabled: bool
     validation_strict: bool
     validation: Mapping[str, Any] = field(repr=False)
     """All settings of the group ``validation``, by name."""
+    health: Mapping[str, Any] = field(repr=False)
+    """All settings of the group ``health``, by name."""
     monitoring_enabled: bool
     health_check_interval: float
     cleanup_interval: float
+    server: Mapping[str, Any] = field(repr=False)
+    """All settings of the group ``server``, by name."""
     log_level: str
     log_level_named: bool
+    log_format: Literal["text", "json"]
     secret_key: Secret | None
     audit_key: Secret | None
+    audit_dir: Path | None
+    """None: the user's state folder."""
     jwt: Mapping[str, str]
     warnings: tuple[str, ...]
     """For people, before anything else happens: variables that look like settings and are none."""
@@ -93,8 +111,13 @@ class Settings:
             text = self.conceal(text)
         addresses = [address for address in (self.address, self.direct, self.state) if address is not None]
         secrets = [secret for address in addresses for secret in address.secrets]
-        keys = [key for key in (self.secret_key, self.audit_key, self.backup_key) if key is not None]
+        keys = [
+            key for key in (self.secret_key, self.audit_key, self.backup_key, self.webhook_secret) if key is not None
+        ]
         secrets += [known for key in keys for known in key.known]
+        if self.alert_urls is not None:
+            # Each is a credential by itself.
+            secrets += [url for known in self.alert_urls.known for url in known.split()]
         harmless = [
             part for address in addresses for part in (address.url.user, address.url.host, address.url.database)
         ]

@@ -53,12 +53,14 @@ if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.domain.content import Content
     from bascule.domain.history import Fact, Holder, LedgerEntry
+    from bascule.domain.metrics import Tally
     from bascule.domain.schema import Part, Snapshot
     from bascule.domain.statement import Dialect, Effect, ObjectName, Statement, Touch
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.dump import Dumper
     from bascule.ports.preimages import PreImages
     from bascule.ports.state import StateDoor
+    from bascule.ports.vitals import Vitals
     from bascule.services.backups import Backups
 
 Place = Literal["before", "sent", "inside", "after"]
@@ -172,6 +174,15 @@ class CrashingTarget:
         self._reading("ledger")
         return self._target.ledger()
 
+    def tally(self, *, after: int = 0, upto: int | None = None) -> Sequence[Tally]:
+        return self._target.tally(after=after, upto=upto)
+
+    def newest_fact(self, *, older_than: float = 0.0) -> int:
+        return self._target.newest_fact(older_than=older_than)
+
+    def vitals(self) -> Vitals:
+        return self._target.vitals()
+
     def journal(
         self,
         *,
@@ -179,9 +190,10 @@ class CrashingTarget:
         run_id: str | None = None,
         limit: int | None = None,
         kinds: Sequence[str] = (),
+        after: int = 0,
     ) -> Sequence[Fact]:
         self._reading("journal")
-        return self._target.journal(migration=migration, run_id=run_id, limit=limit, kinds=kinds)
+        return self._target.journal(migration=migration, run_id=run_id, limit=limit, kinds=kinds, after=after)
 
     def marks(self) -> Mapping[tuple[str, str], Mapping[int, tuple[str, str]]]:
         self._reading("marks")
@@ -223,8 +235,8 @@ class CrashingTarget:
     def leaving(self, migration: str) -> Sequence[str]:
         return self._target.leaving(migration)
 
-    def state(self) -> StateDoor:
-        return self._target.state()
+    def state(self, *, beside: bool = True) -> StateDoor:
+        return self._target.state(beside=beside)
 
     def query(
         self, sql: str, *, seconds: float | None = None, settings: Sequence[str] = ()

@@ -52,6 +52,7 @@ def _with_settings(settings: Settings) -> Diagnosis:
         tools=wiring.backup_tools if settings.backup["enabled"] else None,
     )
     extra = [Check(name="settings", status="warning", message=warning) for warning in settings.warnings]
+    extra += _alerts(settings)
     password = settings.address.password if settings.address else None
     if password is not None and password.open_to_everybody():
         extra.append(
@@ -78,6 +79,22 @@ def _backups(settings: Settings) -> Iterator[Check]:
     off = "" if settings.backup["enabled"] else "none is taken before a run (backup.enabled); "
     room = f", {sized(free)} free" if free is not None else ""
     yield Check(name="backups", status="ok", message=f"{off}{place_of(store)}{room}; {how}")
+
+
+def _alerts(settings: Settings) -> Iterator[Check]:
+    """Who is told of alerts, where anybody is to be told."""
+    from bascule.services.doctor import Check
+
+    if not (settings.webhooks or settings.alert_urls or settings.alerts["windows"]):
+        return
+    from bascule import wiring
+
+    try:
+        channels = [each.name for each in wiring.alert_policy(settings).channels]
+    except ConfigError as error:
+        yield Check(name="alerts", status="problem", message=error.message, hint=error.hint)
+        return
+    yield Check(name="alerts", status="ok", message=f"told: {', '.join(channels) or 'nobody'}")
 
 
 def _without_settings(error: ConfigError) -> Diagnosis:

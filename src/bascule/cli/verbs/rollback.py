@@ -56,6 +56,6 @@ def command(
     )
     from bascule.services.rollback import rollback
 
-    with changing(call, progress=not (no_progress or dry_run)) as context:
+    with changing(call, progress=not (no_progress or dry_run), looks=dry_run) as context:
         report = rollback(context, request)
     return tell(call, report, dry_run=dry_run)

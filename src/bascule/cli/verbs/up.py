@@ -6,7 +6,6 @@ import click
 
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
-from bascule.cli.notyet import changes_nothing
 from bascule.cli.options import lock_wait, verb
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
@@ -26,7 +25,11 @@ from bascule.services.requests import UpRequest
 @click.option("--no-backup", is_flag=True, help="Run without a backup of what can be destroyed.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 @click.option("--no-rollback-on-failure", is_flag=True, help="Leave what a failed migration did as it is.")
-@click.option("--yes-production", metavar="REASON", help="Run on a protected target, for this reason.")
+@click.option(
+    "--yes-production",
+    metavar="REASON",
+    help="Run on production without a plan, for this reason; it is kept in the audit log.",
+)
 def command(
     call: Call,
     names: tuple[str, ...],
@@ -44,10 +47,6 @@ def command(
     """Apply pending migrations: all of them, or those named with what they need."""
     if plan is not None and (names or to is not None or steps is not None):
         raise UsageError("--plan runs what the file names, so neither names nor --to nor --steps go with it.")
-    given = {
-        "--yes-production": ("nothing asks for a reason on production" if yes_production is not None else ""),
-    }
-    changes_nothing(call, {option: capability for option, capability in given.items() if capability})
     request = UpRequest(
         names=names,
         to=to,
@@ -59,10 +58,11 @@ def command(
         rollback_on_failure=not no_rollback_on_failure,
         accept_data_loss=accept_data_loss,
         yes=call.yes,
+        reason=yes_production,
     )
     from bascule.services.up import up
 
-    with changing(call, progress=not (no_progress or dry_run)) as context:
+    with changing(call, progress=not (no_progress or dry_run), looks=dry_run) as context:
         if plan is not None:
             from bascule.services.plan_file import up_by_plan
 

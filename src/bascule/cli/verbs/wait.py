@@ -18,7 +18,7 @@ def command(call: Call, to: str | None, timeout: float) -> int:
     """Block until the schema is there; for an application that starts beside its migration job."""
     from bascule.services.wait import wait
 
-    with changing(call, progress=False) as context:
+    with changing(call, progress=False, looks=True) as context:
         context.say(f"Waiting until {to or 'every migration'} is applied, at most {timeout:g} s.")
         report = wait(context, to=to, timeout=timeout)
     return tell(call, report)

@@ -1,0 +1,133 @@
+"""Who asks, and whether that one may: the one place through which every request with a role comes. What is not allowed
+is denied, and written into the audit log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from bascule.access.principal import Principal
+from bascule.access.roles import may, needed
+from bascule.server.identities import COOKIE, Identities, Session, Unauthenticated
+from bascule.server.problems import Problem
+
+if TYPE_CHECKING:
+    from bascule.services.trail import Trail
+
+LOG = logging.getLogger("bascule.server")
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+Who = Callable[[Request], Awaitable[Principal]]
+
+
+class Doorman:
+    """Knows credentials and the table of permissions."""
+
+    def __init__(self, identities: Identities, *, environment: str, trail: Callable[[str, str], Trail]) -> None:
+        """`trail` makes one for a name and a place."""
+        self.identities = identities
+        self._environment = environment
+        self.trail = trail
+
+    def asks(self, action: str) -> Who:
+        """A dependency that lets in whoever may do this, and answers who it is."""
+
+        async def who(request: Request) -> Principal:
+            principal = await self.principal(request)
+            if may(principal.role, action, self._environment):
+                return principal
+            await self.denied(request, principal.name, action, f"role {principal.role}")
+            least = needed(action, self._environment)
+            raise Problem(
+                403,
+                f"The role {principal.role} may not do that"
+                + (" on production." if self._environment == "production" else "."),
+                "forbidden",
+                f"It takes {least} or more." if least else "Nobody may.",
+            )
+
+        return who
+
+    async def principal(self, request: Request) -> Principal:
+        """Whose request it is. Raises `Problem` (401, 403)."""
+        try:
+            principal = await asyncio.to_thread(self._known, request)
+        except Unauthenticated as stranger:
+            if stranger.why != "no credentials":
+                LOG.info("Credentials refused: %s", stranger.why)
+                await self.denied(request, "", "authenticate", stranger.why)
+            raise Problem(
+                401,
+                "The credentials are missing or no good.",
+                "unauthenticated",
+                "Send Authorization: Bearer with a token of `bascule token create`, or log in at /.",
+                headers={"WWW-Authenticate": "Bearer"},
+            ) from None
+        except Problem as foreign:
+            await self.denied(request, "", "authenticate", foreign.code)
+            raise
+        request.state.principal = principal.name
+        return principal
+
+    def _known(self, request: Request) -> Principal:
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:
+            raise Unauthenticated("two Authorization headers")
+        if given:
+            scheme, _, token = given[0].partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthenticated("not a bearer token")
+            return self.identities.authenticate(token.strip())
+        session = self.session(request)
+        if request.method not in _LOOKS:
+            _require_own_page(request, session)
+        return session.principal
+
+    def session(self, request: Request) -> Session:
+        """What the cookie stands for. Raises `Unauthenticated`."""
+        cookie = request.cookies.get(COOKIE)
+        if not cookie:
+            raise Unauthenticated("no credentials")
+        return self.identities.session(cookie)
+
+    async def denied(self, request: Request, name: str, action: str, why: str) -> None:
+        """Write it down, where that can be done; it is denied anyway."""
+        await asyncio.to_thread(self._denied, request, name, action, why)
+
+    def _denied(self, request: Request, name: str, action: str, why: str) -> None:
+        what = {"method": request.method, "path": request.url.path[:200]}
+        entry = {"action": action, "what": what, "decision": "denied", "outcome": "denied", "code": why}
+        try:
+            self.trail(name or "unknown", place_of(request)).write(entry)
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the request is denied
+            LOG.warning("A denied request could not be written into the audit log: %s", type(problem).__name__)
+
+
+def place_of(request: Request) -> str:
+    """Where a request came from, for the audit log."""
+    return f"rest {request.client.host if request.client else 'unknown'}"
+
+
+def own_origin(request: Request) -> bool:
+    """The page that sent it is ours: a browser says so in Origin, and no script can change that."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return request.headers.get("sec-fetch-site") == "same-origin"
+    return urlsplit(origin).netloc == request.headers.get("host", "") != ""
+
+
+def _require_own_page(request: Request, session: Session) -> None:
+    word = request.headers.get("x-csrf-token", "")
+    if not own_origin(request) or not hmac.compare_digest(word.encode("utf-8", "replace"), session.csrf.encode()):
+        raise Problem(
+            403,
+            "A change that comes with a session needs the word of its own page.",
+            "csrf",
+            "Send X-CSRF-Token from the session, from a page of this server; or use a token in Authorization.",
+        )

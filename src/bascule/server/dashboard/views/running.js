@@ -1,0 +1,40 @@
+// What runs now: how far, what it waits for, when it will be done.
+
+import { send } from "../api.js";
+import { h } from "../dom.js";
+import { duration } from "../format.js";
+import { look, mayChange, state } from "../state.js";
+import { ask } from "./ask.js";
+import { badge, button, card, when } from "./parts.js";
+
+export function running() {
+  const runs = state.status?.running ?? [];
+  if (!runs.length) return null;
+  return card("running", "Running now", { tone: "busy" }, h("ul", { class: "rows" }, runs.map(one)));
+}
+
+function one(run) {
+  const event = state.live.get(run.id);
+  const data = event?.data ?? {};
+  const percent = data.percent ?? null;
+  const steps = data.steps ? `step ${data.step ?? 1} of ${data.steps}` : "";
+  const left = percent > 2 && data.elapsedMs ? (data.elapsedMs * (100 - percent)) / percent : null;
+  return h("li", { key: `run-${run.id}` },
+    h("div", { class: "line" }, h("h3", {}, run.name), badge("running", run.direction === "down" ? "rolling back" : "running"), h("span", { class: "soft end" }, "began ", when(run.timestamp))),
+    h("progress", { max: 100, value: percent, "aria-label": `Progress of ${run.name}` }),
+    h("div", { class: "line soft" },
+      h("span", {}, [percent === null ? null : `${Math.round(percent)} %`, steps, data.phase].filter(Boolean).join(" · ") || "at work"),
+      h("span", { class: "end" }, left === null ? (run.estimatedDuration ? `estimated ${duration(run.estimatedDuration)}` : "") : `about ${duration(left)} left`)),
+    data.waiting ? h("p", { class: "words-warn", role: "alert" }, `Waits for a lock: ${data.waiting}`) : null,
+    data.statement ? h("pre", { class: "soft" }, data.statement) : null,
+    mayChange() && run.controllable ? h("p", { class: "line" }, control(run, "pause"), control(run, "resume"), control(run, "abort")) : null);
+}
+
+function control(run, verb) {
+  return button(verb, () => ask({
+    title: `${verb} ${run.name}?`,
+    word: verb,
+    kind: verb === "abort" ? "danger" : "main",
+    act: async () => { await send("POST", `runs/${encodeURIComponent(run.id)}/${verb}`); await look(true); },
+  }));
+}

@@ -1,0 +1,200 @@
+"""What each request passes before it is read: size, kind and pace of what comes in; headers of what goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bascule.server.answers import failure
+from bascule.server.options import Options
+
+LOG = logging.getLogger("bascule.server")
+ACCESS = logging.getLogger("bascule.server.access")
+
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    (
+        "Content-Security-Policy",
+        (
+            "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+            "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        ),
+    ),
+)
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_MINUTE = 60.0
+_CALLERS = 10_000
+"""Callers whose pace is remembered."""
+
+
+class Pace:
+    """How often each caller came within the last minute."""
+
+    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def wait(self, caller: str) -> float:
+        """Seconds until the caller may come again; 0: now, which is not counted yet."""
+        moments = self._seen.get(caller)
+        if moments is None:
+            return 0.0
+        now = self._clock()
+        while moments and moments[0] <= now - _MINUTE:
+            moments.popleft()
+        return 0.0 if len(moments) < self._most else moments[0] + _MINUTE - now
+
+    def count(self, caller: str) -> None:
+        """The caller came."""
+        moments = self._seen.setdefault(caller, deque(maxlen=max(1, self._most)))
+        moments.append(self._clock())
+        self._seen.move_to_end(caller)
+        while len(self._seen) > _CALLERS:
+            self._seen.popitem(last=False)
+
+
+class _Rejected(Exception):
+    def __init__(self, status: int, message: str, code: str, hint: str) -> None:
+        super().__init__(message)
+        self.told = (status, message, code, hint)
+
+
+class Guard:
+    """The outermost layer."""
+
+    def __init__(self, app: ASGIApp, *, options: Options, clean: Callable[[str], str]) -> None:
+        self._app, self._options, self._clean = app, options, clean
+        self._reads, self._changes = Pace(options.reads_a_minute), Pace(options.changes_a_minute)
+        self._failures = Pace(options.failures_a_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.monotonic(), 0
+        client = scope.get("client")
+        caller = str(client[0]) if client else "unknown"
+
+        async def out(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _protect(message, scope)
+                if status == 401:
+                    self._failures.count(caller)
+            await send(message)
+
+        try:
+            await self._guarded(scope, receive, out, caller)
+        except _Rejected as rejected:
+            await failure(*rejected.told, headers={"Connection": "close"})(scope, receive, out)
+        except Exception as problem:
+            # Nothing of it is told to the caller: what it holds is nobody's business but the log's.
+            LOG.error("%s %s: %s", scope["method"], scope["path"], self._clean(_traceback(problem)))
+            if status:
+                raise
+            await failure(
+                500, "The server failed at this request.", "unexpected", "The server's log tells more.", state="unknown"
+            )(scope, receive, out)
+        finally:
+            who = scope.get("state", {}).get("principal", "-")
+            ms = (time.monotonic() - begun) * 1000
+            ACCESS.info("%s %s %s %d %s %.1f ms", caller, scope["method"], ascii(scope["path"]), status, who, ms)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, caller: str) -> None:
+        changing = scope["method"] in _CHANGING
+        pace = self._changes if changing else self._reads
+        wait = max(pace.wait(caller), self._failures.wait(caller))
+        if wait > 0:
+            answer = failure(
+                429,
+                "Too many requests.",
+                "too_many_requests",
+                f"Come again in {wait:.0f} s.",
+                headers={"Retry-After": str(max(1, round(wait)))},
+            )
+            await answer(scope, receive, send)
+            return
+        pace.count(caller)
+        if not changing:
+            await self._app(scope, receive, send)
+            return
+        body = await self._body(Headers(scope=scope), receive)
+        await self._app(scope, _again(body, receive), send)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        most = self._options.largest_body
+        too_large = _Rejected(413, "The request is too large.", "too_large", f"At most {most} bytes are taken.")
+        said = headers.get("content-length", "0")
+        if not (said.isascii() and said.isdigit()):
+            raise _Rejected(
+                400, "The length of the request cannot be read.", "bad_request", "Send Content-Length once."
+            )
+        if int(said) > most:
+            raise too_large
+        try:
+            body = await asyncio.wait_for(_read(receive, most), self._options.slowest_body)
+        except TimeoutError:
+            raise _Rejected(408, "The request came too slowly.", "too_slow", "Send it again.") from None
+        if body is None:
+            raise too_large
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if body and kind != "application/json":
+            raise _Rejected(415, "The request is not JSON.", "not_json", "Send it with Content-Type: application/json.")
+        return body
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None where it is larger than allowed."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            return None
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _protect(message: Message, scope: Scope) -> None:
+    headers = MutableHeaders(raw=message.setdefault("headers", []))
+    for name, value in _HEADERS:
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "no-store")
+    if scope.get("scheme") == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+
+def _traceback(problem: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(problem))

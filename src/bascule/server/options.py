@@ -1,0 +1,46 @@
+"""What a server allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+PREFIX = "/api/v1/migrations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Limits of one server."""
+
+    largest_body: int = 256 * 1024
+    """Bytes of a request's body."""
+    slowest_body: float = 15.0
+    """Seconds in which a body has to arrive."""
+    longest_answer: float = 300.0
+    """Seconds a caller waits for a run; then the answer is 202 and the run goes on."""
+    soon: float = 1.0
+    """Seconds a caller who wants no wait is kept, so that a refusal is told at once."""
+    reads_a_minute: int = 1200
+    """Requests that only look, of one caller."""
+    changes_a_minute: int = 120
+    """Requests of other kinds, of one caller."""
+    failures_a_minute: int = 30
+    """Refused credentials, from one address."""
+    workers: int = 4
+    """Processes for long work at a time."""
+    readers: int = 3
+    """Connections for looking."""
+    streams: int = 500
+    """Live streams at a time."""
+    open_metrics: bool = False
+    """``/metrics`` needs no token."""
+
+    def chosen(self, settings: Mapping[str, Any]) -> Options:
+        """As the settings of the group ``server`` have it."""
+        return replace(
+            self,
+            reads_a_minute=settings["reads"],
+            changes_a_minute=settings["changes"],
+            failures_a_minute=settings["failures"],
+        )

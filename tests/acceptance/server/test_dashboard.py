@@ -1,0 +1,226 @@
+"""The dashboard in a real browser, against a real server and PostgreSQL: what a person on call does with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.acceptance.commandline import Project
+from tests.acceptance.server.served import Server, served, token
+
+USERS, MAIL, SLOW, BAD = "20240101_users", "20240102_mail", "20240103_slow", "20240104_bad"
+PATIENCE = 20_000
+"""Milliseconds for something to appear."""
+SCREENSHOTS = Path(__file__).parents[3] / "docs" / "images"
+"""Written anew where SCREENSHOTS is set: `SCREENSHOTS=1 python3 check browser`."""
+WIDTH = "document.documentElement.scrollWidth"
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's, or whatever is called so. Without it the tests fail: nothing is skipped in silence."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert program, "there is no Chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path, bascule_postgres_url: str) -> Project:
+    project = Project(
+        tmp_path,
+        DATABASE_URL=bascule_postgres_url,
+        BASCULE_SECRET_KEY="a secret of thirty-two bytes, or more",
+        BASCULE_AUDIT_DIR=str(tmp_path / "heads"),
+        # Backups are another matter; without them each run here is a second shorter.
+        MIGRATION_BACKUP_VERIFY="hashes",
+    )
+    project.write(USERS, "create table users (id int primary key, name text);", "drop table users;")
+    project.well("up")
+    project.write(MAIL, "alter table users add column mail text;", "alter table users drop column mail;")
+    return project
+
+
+@pytest.fixture
+def opened(chromium: Browser, project: Project) -> Iterator[Opened]:
+    """Opens the page of a server and logs in; whatever the page's own scripts complain of fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(server: Server, role: str = "admin", **options: Any) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"http://{server.host}:{server.port}/")
+        page.get_by_label("Token").fill(token(project, role))
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=PATIENCE)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@contextmanager
+def page_of(project: Project, opened: Opened, role: str = "admin", **options: Any) -> Iterator[Page]:
+    with served(project) as server:
+        yield opened(server, role, **options)
+
+
+def row(page: Page, name: str) -> Any:
+    return page.get_by_role("row").filter(has_text=name).first
+
+
+def keep(page: Page, name: str) -> None:
+    if os.environ.get("SCREENSHOTS"):
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_a_stranger_is_asked_for_a_token_which_is_kept_nowhere(chromium: Browser, project: Project) -> None:
+    with served(project) as server:
+        page = chromium.new_page()
+        page.goto(f"http://{server.host}:{server.port}/")
+        page.get_by_label("Token").fill("bascule_nonsense")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("missing or no good", timeout=PATIENCE)
+        assert page.get_by_text(USERS).count() == 0
+        mine = token(project, "viewer")
+        page.get_by_label("Token").fill(mine)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=PATIENCE)
+        kept = page.evaluate("JSON.stringify([location.href, {...localStorage}, {...sessionStorage}, document.cookie])")
+        assert mine not in kept
+        assert "bascule_session" not in kept, "no script can read the cookie"
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.close()
+
+
+def test_each_view_says_what_there_is_and_axe_finds_no_serious_issue(project: Project, opened: Opened) -> None:
+    project.write(SLOW, "create index on users (name);", "drop index users_name_idx;")
+    project.well("backup", "create")
+    with page_of(project, opened) as page:
+        expect(row(page, USERS)).to_contain_text("completed")
+        pending = page.get_by_role("region", name="Pending")
+        expect(pending.get_by_role("listitem").filter(has_text=MAIL)).to_contain_text("impact: medium")
+        expect(pending.get_by_role("img")).to_be_visible()
+        expect(page.get_by_role("region", name="Health")).to_contain_text("database")
+        expect(page.get_by_role("region", name="Backups")).to_contain_text(re.compile("verified"))
+        expect(page.get_by_role("region", name="Alerts")).to_be_visible()
+        keep(page, "dashboard")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert serious(page) == [], scheme
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate(WIDTH) <= 390, "nothing is wider than a phone"
+        keep(page, "dashboard-phone")
+        assert serious(page) == []
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]
+
+
+def test_a_run_is_watched_live_from_start_to_end(project: Project, opened: Opened) -> None:
+    project.write(SLOW, "select pg_sleep(4);", "select 1;")
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Execute {SLOW}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Execute").click()
+        running = page.get_by_role("region", name="Running now")
+        expect(running).to_contain_text(SLOW, timeout=PATIENCE)
+        expect(running.get_by_role("progressbar")).to_be_visible()
+        keep(page, "dashboard-running")
+        expect(row(page, SLOW)).to_contain_text("completed", timeout=PATIENCE)
+        expect(running).to_have_count(0)
+
+
+def test_a_failure_shows_the_error_and_what_to_do(project: Project, opened: Opened) -> None:
+    project.write(BAD, "insert into nowhere values (1);", "select 1;")
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Execute {BAD}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Execute").click()
+        failed = page.get_by_role("region", name="Failed")
+        # Where it fails within a second the dialog says so too, and stays until it was read.
+        expect(failed.or_(page.get_by_role("dialog").get_by_role("alert")).first).to_be_visible(timeout=PATIENCE)
+        page.keyboard.press("Escape")
+        expect(failed).to_contain_text("nowhere", timeout=PATIENCE)
+        expect(failed).to_contain_text("Next:")
+
+
+def test_an_alert_is_acknowledged_and_gone(project: Project, opened: Opened) -> None:
+    project.write(BAD, "insert into nowhere values (1);", "select 1;")
+    project.run("up")
+    with page_of(project, opened, "operator") as page:
+        alerts = page.get_by_role("region", name="Alerts")
+        expect(alerts).to_contain_text("nowhere", timeout=PATIENCE)
+        keep(page, "dashboard-alert")
+        alerts.get_by_role("button", name="Acknowledge").first.click()
+        expect(alerts).to_contain_text("Nothing to acknowledge", timeout=PATIENCE)
+    assert project.well("alerts", "--json").json == []
+
+
+def test_what_a_rollback_loses_is_read_before_it_can_begin(project: Project, opened: Opened) -> None:
+    project.well("up")
+    project.write(SLOW, "create table later (id int);", "drop table later;")
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Roll back {MAIL}").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("drops column users.mail")
+        begin = dialog.get_by_role("button", name="Roll back")
+        expect(begin).to_be_disabled()
+        keep(page, "dashboard-rollback")
+        dialog.get_by_role("checkbox").check()
+        begin.click()
+        expect(row(page, MAIL)).to_contain_text("rolled back", timeout=PATIENCE)
+        expect(page.get_by_role("button", name=f"Execute {MAIL}")).to_be_visible()
+
+
+def test_a_viewer_is_offered_nothing_that_he_may_not_do(project: Project, opened: Opened) -> None:
+    with page_of(project, opened, "viewer") as page:
+        expect(page.get_by_role("region", name="Pending")).to_contain_text(MAIL)
+        for name in ("Execute", "Validate", "Roll back", "Acknowledge", "Verify"):
+            assert page.get_by_role("button", name=name).count() == 0, name
+
+
+def test_it_can_be_used_with_the_keyboard_alone(project: Project, opened: Opened) -> None:
+    with page_of(project, opened) as page:
+        execute = page.get_by_role("button", name=f"Execute {MAIL}")
+        execute.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(execute).to_be_focused()
+        # What is drawn anew every two seconds does not take the focus away.
+        page.wait_for_timeout(5000)
+        expect(execute).to_be_focused()
+
+
+def test_it_comes_back_by_itself_when_the_server_does(project: Project, opened: Opened) -> None:
+    with served(project) as first:
+        page = opened(first)
+        port = first.port
+        first.kill()
+        expect(page.get_by_text("does not answer")).to_be_visible(timeout=PATIENCE)
+    with served(project, port=port):
+        expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=PATIENCE)
+        project.well("up")
+        expect(row(page, MAIL)).to_contain_text("completed", timeout=PATIENCE)
