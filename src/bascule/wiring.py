@@ -168,6 +168,7 @@ def context(
             variables=settings.variables,
             preimage_retention=settings.preimage_retention,
             plan_lifetime=settings.plan_lifetime,
+            approvals=settings.approvals,
             own_schema=settings.schema,
             plan_key=settings.secret_key.reveal if settings.secret_key is not None else None,
             outside=outside(settings.fingerprint_ignore),

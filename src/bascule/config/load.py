@@ -228,6 +228,7 @@ class _Assembly:
             retention=self._value("monitoring.retention"),
             preimage_retention=self._value("preimage_retention"),
             plan_lifetime=self._value("plan_lifetime"),
+            approvals=self._value("approvals"),
             validation_enabled=self._value("validation.enabled"),
             validation_strict=self._value("validation.strict"),
             validation=self._group("validation."),

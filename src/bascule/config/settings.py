@@ -76,6 +76,7 @@ class Settings:
     """Seconds."""
     preimage_retention: float
     plan_lifetime: float
+    approvals: int
     validation_enabled: bool
     validation_strict: bool
     validation: Mapping[str, Any] = field(repr=False)

@@ -219,6 +219,12 @@ ENTRIES: tuple[Entry, ...] = (
         variable="MIGRATION_PLAN_LIFETIME",
     ),
     _entry(
+        "approvals",
+        "count",
+        "so many others than its author must approve a plan before it runs on production",
+        default=0,
+    ),
+    _entry(
         "validation.enabled",
         "flag",
         "check the data rules before and after a run",

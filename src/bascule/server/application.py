@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from bascule import __version__, wiring
 from bascule.server import problems
 from bascule.server.controller import MigrationController
-from bascule.server.endpoints import acting, audit, looking, pages, runs, session, watching
+from bascule.server.endpoints import acting, audit, looking, pages, plans, runs, session, watching
 from bascule.server.guarding import Guard
 from bascule.server.options import PREFIX, Options
 from bascule.server.recipe import Recipe
@@ -49,7 +49,7 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
     app.state.controller = controller
     problems.install(app, controller.settings.clean)
     migrations = APIRouter(prefix=PREFIX, tags=["migrations"])
-    for group in (acting, looking, watching, runs, audit):
+    for group in (acting, plans, looking, watching, runs, audit):
         group.add(migrations, controller)
     own = APIRouter(prefix=PREFIX.rpartition("/")[0], tags=["session"])
     session.add(own, controller)

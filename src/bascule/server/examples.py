@@ -98,3 +98,13 @@ CLEANED: Final[dict[str, Any]] = {
     "freedBytes": 0,
     "problems": [],
 }
+KEPT_PLAN: Final[dict[str, Any]] = {
+    "id": "3f0c1e9a-5d2b-4c58-9b6e-0d5a1f6c7e21",
+    "author": "ann",
+    "createdAt": "2024-01-01T00:00:00.000Z",
+    "expiresAt": "2024-01-02T00:00:00.000Z",
+    "migrations": ["AddNewTable"],
+    "approvals": [{"by": "bob", "at": "2024-01-01T01:00:00.000Z"}],
+    "approvalsNeeded": 1,
+    "approved": True,
+}

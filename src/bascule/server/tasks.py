@@ -98,7 +98,13 @@ def _execute(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
         # The door has let in nobody but who may do that on production.
         reason=f"asked for over REST by {task.asked_by.get('name', '')}, {task.asked_by.get('role', '')}",
     )
-    return _run(task, given["name"], "up", lambda context: up(context, request), _options(given))
+    kept = given.get("planId")
+    if kept is None:
+        return _run(task, given["name"], "up", lambda context: up(context, request), _options(given))
+    from bascule.services.plan_file import up_by_kept_plan
+
+    asked = dataclasses.replace(request, names=())
+    return _run(task, given["name"], "up", lambda context: up_by_kept_plan(context, asked, kept), _options(given))
 
 
 def _rollback(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,12 +234,17 @@ def _rules(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plan(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     from bascule import wiring
+    from bascule.services.approvals import hand_in
     from bascule.services.plan import create_plan
 
     context = wiring.context(task.settings, publish=task.publish, say=task.say, read_only=True)
     with closing(context.target):
         report = create_plan(context, names=tuple(given["migrations"]), to=given["to"])
-    return {"success": True, "message": "Migration plan created", "data": report.as_dict()}
+        data = report.as_dict()
+        if report.migrations and context.target.describe().prepared:
+            plan = hand_in(context, report.migrations, task.asked_by.get("name", ""))
+            data |= {"id": plan.id, "expiresAt": iso(plan.expires_at)}
+    return {"success": True, "message": "Migration plan created", "data": data}
 
 
 def _rollback_plan(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:

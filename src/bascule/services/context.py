@@ -47,6 +47,8 @@ class Policy:
     """Seconds for which what a migration destroyed is kept beside the tables."""
     plan_lifetime: float = 86400.0
     """Seconds for which a plan that was written to a file may be run."""
+    approvals: int = 0
+    """How many others than its author must have approved a plan before it runs on production."""
     plan_key: Callable[[], str] | None = None
     """The secret that signs plans, asked only when one is written or read; None: there is none."""
     own_schema: str = "bascule"

@@ -40,21 +40,31 @@ def write_plan(context: Context, planned: Sequence[PlannedMigration], path: str)
         UsageError: code ``plan_file``; the file cannot be written.
         ConfigError: the secret key is too short, or cannot be read.
     """
-    key = _key(context)
+    key = plan_key(context)
+    plan = make_plan(context, planned, author=context.owner)
+    text = plan_text(plan, key)
+    if context.policy.approvals:
+        from bascule.services.approvals import keep
+
+        keep(context, plan, text)
+    _write(path, text)
+    return plan
+
+
+def make_plan(context: Context, planned: Sequence[PlannedMigration], *, author: str) -> PlanFile:
+    """The plan, not yet written. Raises Refused (code ``half_done``)."""
     situation = look(context)
     _require_whole(situation)
     created = context.clock.now()
-    plan = PlanFile(
+    return PlanFile(
         id=str(uuid.uuid4()),
         created_at=created,
         expires_at=created + timedelta(seconds=context.policy.plan_lifetime),
-        author=context.owner,
+        author=author,
         version=_version(),
         migrations=tuple(hashes_of(each) for each in planned),
         world=world_of(context, situation, planned),
     )
-    _write(path, plan_text(plan, key))
-    return plan
 
 
 def read_plan_file(context: Context, path: str) -> PlanFile:
@@ -66,11 +76,15 @@ def read_plan_file(context: Context, path: str) -> PlanFile:
         ConfigError: the secret key is too short, or cannot be read.
     """
     try:
-        read = read_plan(_read(path), _key(context))
+        return _judged(context, _read(path), path)
     except ValueError as wrong:
         raise UsageError(
             f"{path} cannot be read as a plan: {wrong}.", code="plan_file", hint="bascule plan --out FILE writes one."
         ) from wrong
+
+
+def _judged(context: Context, text: str, path: str) -> PlanFile:
+    read = read_plan(text, plan_key(context))
     _judge_signature(context, path, read.signed)
     now, until = context.clock.now(), read.plan.expires_at
     if now > until:
@@ -87,10 +101,22 @@ def up_by_plan(context: Context, request: UpRequest, path: str) -> Report:
     """Run exactly what the file names. Raises as `read_plan_file` and `up`, and `Refused` (code ``plan_stale``) where
     files, target, ledger or the touched objects are not what they were.
     """
+    return _up(context, request, read_plan_file(context, path))
+
+
+def up_by_kept_plan(context: Context, request: UpRequest, its_id: str) -> Report:
+    """As `up_by_plan`, a plan that was handed in. Raises as that, and UsageError (code ``unknown_plan``)."""
+    from bascule.services.approvals import stands
+
+    return _up(context, request, _judged(context, stands(context, its_id).plan.document, f"the plan {its_id}"))
+
+
+def _up(context: Context, request: UpRequest, plan: PlanFile) -> Report:
+    from bascule.services.approvals import require_approved
     from bascule.services.batch import apply
     from bascule.services.report import Report
 
-    plan = read_plan_file(context, path)
+    require_approved(context, plan)
     situation = look(context)
     check_applied(context, situation)
     asked = replace(request, plan=plan)
@@ -235,7 +261,8 @@ def _judge_signature(context: Context, path: str, signed: str) -> None:
         context.say(f"Warning: the plan in {path} {what}.")
 
 
-def _key(context: Context) -> bytes | None:
+def plan_key(context: Context) -> bytes | None:
+    """The key that signs plans, None where none is set. Raises ConfigError for one that is too short."""
     if context.policy.plan_key is None:
         return None
     key = context.policy.plan_key().encode()

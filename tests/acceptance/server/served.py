@@ -128,7 +128,9 @@ def served(project: Project, *arguments: str, port: int = 0) -> Iterator[Server]
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=PATIENCE)
+        # Not until its stderr ends: a worker that goes on without its server has that too.
+        process.wait(PATIENCE)
+        process.stderr.close()
 
 
 def token(project: Project, role: str, *more: str) -> str:

@@ -30,6 +30,8 @@ ENDPOINTS: tuple[tuple[str, str, Any, str], ...] = (
     ("GET", "backups", None, "viewer"),
     ("GET", "/metrics", None, "viewer"),
     ("GET", "alerts", None, "viewer"),
+    ("GET", "plans/nothing", None, "viewer"),
+    ("POST", "plans/nothing/approve", None, "admin"),
     ("PUT", "alerts/nothing/acknowledge", None, "operator"),
     ("POST", "performance/record", {"migrationName": "nothing"}, "operator"),
     ("DELETE", "cleanup", None, "super_admin"),

@@ -25,8 +25,8 @@ from bascule.services.concealed import concealed
 from bascule.state import alerts as state
 from bascule.state.deliveries import Delivery, delivery_id, owe
 
-_FIRST: Final = timedelta(days=1)
-"""Whoever looks for the first time looks at so much of the past."""
+_FIRST: Final = 86400.0
+"""Seconds of the past that are looked at for the first time."""
 _LATE: Final = 60.0
 """Seconds for which a fact with a smaller number may come to light after one with a greater."""
 _TRIES: Final = 5
@@ -96,7 +96,7 @@ class Watch:
         places = state.places(door.read, identity)
         known = state.open_alerts(door.read, identity)[:_AT_ONCE]
         kinds = (*TELLING, "run_completed") if self.policy.slow is not None else TELLING
-        facts, mine = self._new_facts(target, kinds, places.alerts, now)
+        facts, mine = self._new_facts(target, kinds, places.alerts)
         noticed: list[Raised | Settled] = [each for fact in facts for each in rules.of_fact(fact, self.policy)]
         if any(fact.kind == "run_failed" for fact in facts) and self.policy.failures:
             failed = target.journal(kinds=("run_failed",), limit=2 * self.policy.failures)
@@ -105,7 +105,7 @@ class Watch:
         noticed += _settled(target, known)
         if health is not None:
             noticed += rules.of_health(health, known)
-        told, channels = self._facts_for_channels(target, places, now)
+        told, channels = self._facts_for_channels(target, places)
         return _Seen(
             places=places,
             moved=replace(places, alerts=mine, channels=channels),
@@ -114,27 +114,26 @@ class Watch:
         )
 
     def _new_facts(
-        self, target: Target, kinds: Sequence[str], place: state.Place | None, now: datetime
+        self, target: Target, kinds: Sequence[str], place: state.Place | None
     ) -> tuple[list[Fact], state.Place | None]:
         """The facts nobody has looked at, and the place after them."""
-        start = place or state.Place()
+        # Whoever looks for the first time looks at the newest past only.
+        start = place or state.Place(upto=target.newest_fact(older_than=_FIRST))
         found = target.journal(kinds=kinds, after=start.upto)
         facts = [fact for fact in found if fact.number not in start.seen]
         if not facts:
-            return [], place
-        if place is None:
-            facts = [fact for fact in facts if fact.at is not None and fact.at >= now - _FIRST]
+            return [], start if start.upto else place
         sure = max(start.upto, target.newest_fact(older_than=_LATE))
         seen = frozenset(fact.number for fact in found if fact.number > sure)
         return facts, state.Place(upto=sure, seen=seen)
 
     def _facts_for_channels(
-        self, target: Target, places: state.Places, now: datetime
+        self, target: Target, places: state.Places
     ) -> tuple[tuple[tuple[str, Fact], ...], Mapping[str, state.Place]]:
         told: list[tuple[str, Fact]] = []
         moved = dict(places.channels)
         for channel in self.policy.of_facts(events.NAMES):
-            facts, place = self._new_facts(target, events.KINDS, places.channels.get(channel.name), now)
+            facts, place = self._new_facts(target, events.KINDS, places.channels.get(channel.name))
             if place is not None:
                 moved[channel.name] = place
             named = ((fact, events.name_of(fact)) for fact in facts)

@@ -35,6 +35,8 @@ class Execute(_Body):
     monitorProgress: bool = True  # noqa: N815
     rollbackOnFailure: bool = True  # noqa: N815
     acceptDataLoss: bool = False  # noqa: N815
+    planId: Annotated[str, Field(min_length=1, max_length=100)] | None = None  # noqa: N815
+    """Run this plan and nothing else; the migration must be in it."""
 
 
 class Rollback(_Body):
@@ -109,7 +111,17 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             "monitorProgress": body.monitorProgress,
             "rollbackOnFailure": body.rollbackOnFailure,
             "acceptDataLoss": body.acceptDataLoss,
+            "planId": body.planId,
         }
+        if controller.settings.environment == "production" and controller.settings.approvals and body.planId is None:
+            await controller.doorman.denied(request, who.name, "execute", "plan_unapproved")
+            raise Problem(
+                409,
+                "On production a plan runs that others have approved.",
+                "plan_unapproved",
+                "POST /plan hands one in; send its id as planId once it is approved.",
+                state="unchanged",
+            )
         return await controller.run(
             "execute", body.migrationName, arguments, by=_by(who, request), later=_later(prefer)
         )
@@ -160,11 +172,11 @@ def add(router: APIRouter, controller: MigrationController) -> None:
     @router.post(
         "/plan",
         summary="Make a plan",
-        dependencies=[Depends(asks("plan"))],
         responses=answers(examples.PLAN, message="Migration plan created", also=(404, 409, 422, *CHANGING)),
     )
-    async def plan(body: Plan) -> Response:
-        return await controller.done_by_worker("plan", {"migrations": body.migrations, "to": body.to})
+    async def plan(*, request: Request, body: Plan, who: Principal = Depends(asks("plan"))) -> Response:
+        arguments = {"migrations": body.migrations, "to": body.to}
+        return await controller.done_by_worker("plan", arguments, by=_by(who, request))
 
     @router.post(
         "/backups/{id}/verify",

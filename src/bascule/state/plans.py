@@ -1,0 +1,71 @@
+"""Plans that somebody handed in, and who has approved them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bascule.ports.state import StateDoor
+from bascule.state.moment import moment, read_moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPlan:
+    """One plan, as it was handed in."""
+
+    id: str
+    author: str
+    created_at: datetime
+    expires_at: datetime
+    document: str
+    """The text of its file, with its signature where it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Somebody's word for a plan."""
+
+    approver: str
+    at: datetime
+
+
+def add(door: StateDoor, plan: KeptPlan) -> None:
+    """Keep it; a plan of that id that is there already stays as it is."""
+    door.write(
+        "INSERT INTO @plan (id, target, author, created_at, expires_at, document) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO NOTHING",
+        (plan.id, door.about(), plan.author, moment(plan.created_at), moment(plan.expires_at), plan.document),
+    )
+
+
+def find(door: StateDoor, its_id: str) -> KeptPlan | None:
+    """The plan of that id that was made for this target."""
+    rows = door.read(
+        "SELECT id, author, created_at, expires_at, document FROM @plan WHERE id = ? AND target = ?",
+        (its_id, door.about()),
+    )
+    if not rows:
+        return None
+    found, author, created_at, expires_at, document = rows[0]
+    return KeptPlan(
+        id=found,
+        author=author,
+        created_at=read_moment(created_at),
+        expires_at=read_moment(expires_at),
+        document=document,
+    )
+
+
+def approve(door: StateDoor, its_id: str, approver: str, at: datetime) -> None:
+    """Keep somebody's word. The first time counts."""
+    door.write(
+        "INSERT INTO @approval (plan_id, approver, at) VALUES (?, ?, ?) ON CONFLICT (plan_id, approver) DO NOTHING",
+        (its_id, approver, moment(at)),
+    )
+
+
+def approvals(door: StateDoor, its_id: str) -> Sequence[Approval]:
+    """By whom, in the order they came."""
+    rows = door.read("SELECT approver, at FROM @approval WHERE plan_id = ? ORDER BY at, approver", (its_id,))
+    return [Approval(approver=approver, at=read_moment(at)) for approver, at in rows]

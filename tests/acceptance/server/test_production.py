@@ -1,0 +1,73 @@
+"""Production takes an admin, a validation, a backup, and where that is configured a second person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commandline import Project
+from tests.acceptance.server.served import Server, served, token
+
+ONE, TWO = "20240101_one", "20240102_two"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(
+        tmp_path,
+        DATABASE_URL="sqlite:///app.db",
+        MIGRATION_ENVIRONMENT="production",
+        BASCULE_SECRET_KEY="a secret of thirty-two bytes, or more",
+        BASCULE_AUDIT_DIR=str(tmp_path / "heads"),
+    )
+    (tmp_path / "bascule.toml").write_text("approvals = 1\n")
+    project.write(ONE, "create table one (id integer);", "drop table one;")
+    project.well("up", "--yes-production", "the first")
+    project.write(TWO, "create table two (id integer);", "drop table two;")
+    return project
+
+
+@pytest.fixture
+def server(project: Project) -> Iterator[Server]:
+    with served(project) as found:
+        yield found
+
+
+def test_a_plan_runs_when_somebody_else_has_approved_it(server: Server, project: Project) -> None:
+    ann = project.well("token", "create", "--role", "admin", "--name", "ann", "--json").json["token"]
+    bob = project.well("token", "create", "--role", "admin", "--name", "bob", "--json").json["token"]
+    body = {"migrationName": TWO}
+    assert server.post("execute", body, token(project, "operator")).status == 403
+    assert server.post("execute", body | {"createBackup": False}, ann).json["error"]["code"] == "protected"
+    assert server.post("execute", body, ann).json["error"]["code"] == "plan_unapproved"
+
+    plan = server.post("plan", {}, ann).data["id"]
+    asked = body | {"planId": plan}
+    assert server.post("execute", asked, ann).json["error"]["code"] == "plan_unapproved"
+    assert server.post(f"plans/{plan}/approve", {}, ann).json["error"]["code"] == "own_plan"
+    approved = server.post(f"plans/{plan}/approve", {}, bob).data
+    assert (approved["approved"], [each["by"] for each in approved["approvals"]]) == (True, ["bob"])
+    assert server.get(f"plans/{plan}", bob).data["author"] == "ann"
+    done = server.post("execute", asked, ann)
+    assert done.data["status"] == "completed", done.body
+    assert server.post("execute", asked, ann).status == 409, "what it was made for is over"
+
+
+def test_the_command_line_takes_the_approved_file_or_a_reason(server: Server, project: Project) -> None:
+    bob = project.well("token", "create", "--role", "admin", "--name", "bob", "--json").json["token"]
+    project.well("plan", "--out", "plan.json")
+    refused = project.run("up", "--plan", "plan.json", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (3, "plan_unapproved")
+    assert project.run("up", "--json").json["error"]["code"] == "protected"
+    plan = refused.json["error"]["hint"].partition("plans/")[2].partition("/")[0]
+    assert server.post(f"plans/{plan}/approve", {}, bob).status == 200
+    project.well("up", "--plan", "plan.json")
+    assert project.names() == {ONE, TWO}
+
+
+def test_a_reason_passes_it_by_and_is_an_alert(project: Project) -> None:
+    project.well("up", "--yes-production", "the database burns")
+    alerts = project.well("alerts", "--json").json
+    assert any("the database burns" in each["message"] for each in alerts)
