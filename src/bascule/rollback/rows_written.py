@@ -18,6 +18,17 @@ _NAMED = re.compile(
 _FROM = re.compile(
     r'\b(?:from|join)\s+(?:only\s+)?(?:("(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)', re.IGNORECASE
 )
+_TABLE = r'(?:only\s+)?(?:("(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)'
+_MOVES = re.compile(
+    rf"\balter\s+table\s+(?:if\s+exists\s+)?{_TABLE}\s+(?:rename\s+to|set\s+schema|attach\s+partition|detach\s+partition)\b",
+    re.IGNORECASE,
+)
+_MADE = re.compile(
+    rf"\bcreate\s+(?:(?:global|local|temp|temporary|unlogged)\s+)*table\s+(?:if\s+not\s+exists\s+)?{_TABLE}",
+    re.IGNORECASE,
+)
+_CONVERTS = re.compile(rf"\balter\s+table\s+(?:if\s+exists\s+)?{_TABLE}[^;]*?\b(?:type|using)\b", re.IGNORECASE)
+_DROPS = re.compile(rf"\bdrop\s+table\s+(?:if\s+exists\s+)?{_TABLE}", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:update|delete|merge|truncate)\b", re.IGNORECASE)
 _TAKES = re.compile(r"\b(?:insert|update|delete|replace|merge|copy|select|do|call)\b", re.IGNORECASE)
 _CASCADES = re.compile(r"\btruncate\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
@@ -42,6 +53,8 @@ def rows_written(planned: PlannedMigration, dialect: Dialect) -> RowWork | None:
         # What an ALTER TABLE writes anew is told from what code empties by its rows alone.
         named: Tables = {(each.schema, each.name): "look" for each in touch.objects if each.kind == "relation"}
         tables = named | tables
+    redefined: Tables = dict.fromkeys(_redefined(migration.up, migration.down), "look")
+    tables = redefined | tables
     tables |= _kept(planned, dialect)
     if not (tables or code):
         return None
@@ -52,6 +65,21 @@ def rows_written(planned: PlannedMigration, dialect: Dialect) -> RowWork | None:
     follow = planned.destroys != () or any(_CHANGES.search(each.text) for each in scripts)
     cascades = any(_CASCADES.search(each.text) for each in scripts)
     return RowWork(tables=_sorted(tables), code=code, follow=follow, cascades=cascades, carries=_carries(down))
+
+
+def _redefined(up: Script, down: Script | None) -> Iterator[tuple[str | None, str]]:
+    """Tables whose rows a script that only defines things may change all the same, as PostgreSQL folds their names: a
+    way back that drops what the up did not make, or converts values, leaves others; names that go round in a circle
+    leave other rows under each.
+    """
+    if up.language == "sql" and len(_MOVES.findall(up.text)) > 1:
+        yield from ((_folded(schema) if schema else None, _folded(name)) for schema, name in _MOVES.findall(up.text))
+    if down is None or down.language != "sql":
+        return
+    made = {_folded(name) for _, name in _MADE.findall(up.text)} if up.language == "sql" else set()
+    for schema, name in (*_CONVERTS.findall(down.text), *_DROPS.findall(down.text)):
+        if _folded(name) not in made:
+            yield (_folded(schema) if schema else None), _folded(name)
 
 
 def _carries(down: Script | None) -> bool:
@@ -92,7 +120,9 @@ def _kept(planned: PlannedMigration, dialect: Dialect) -> Tables:
 
 def _sqlite(planned: PlannedMigration, scripts: list[Script], *, python: bool) -> RowWork | None:
     """All tables are looked at where the database is small; else those that are named."""
-    if not (python or planned.destroys or any(_WRITES.search(each.text) for each in scripts)):
+    migration = planned.migration
+    changes = python or planned.destroys or any(_WRITES.search(each.text) for each in scripts)
+    if not changes and not any(_redefined(migration.up, migration.down)):
         return None
     names = (name for each in scripts if each.language == "sql" for name in _NAMED.findall(each.text))
     tables: Tables = {(None, name.lower()): "copy" for name in names}

@@ -123,6 +123,30 @@ BEGIN
 END
 $table$;
 
+-- Whether there are rows that somebody else has written and committed since that snapshot: not visible in it, and of no transaction of ours.
+-- A transaction of ours that wrote under a savepoint counts as somebody else's: then it is not known, and nothing is made of it.
+CREATE OR REPLACE FUNCTION @schema@.rows_foreign(rel oid, seen_at text, ours jsonb) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $foreign$
+DECLARE
+  own constant numeric := pg_current_xact_id()::text::numeric;
+  low constant bigint := own % 4294967296;
+  horizon text;
+  found boolean;
+BEGIN
+  IF seen_at IS NULL OR rel IS NULL THEN
+    RETURN seen_at IS NULL;
+  END IF;
+  horizon := (pg_snapshot_xmin(seen_at::pg_snapshot)::text::numeric % 4294967296)::text;
+  EXECUTE format($q$SELECT EXISTS (
+    SELECT FROM (SELECT DISTINCT xmin AS x FROM %s WHERE xmin <> %L::xid AND age(xmin) <= age(%L::xid)) AS w,
+      -- The 64 bits of which these are the low ones: the nearest to our own.
+      LATERAL (SELECT (%L::numeric + (x::text::numeric - %L::numeric + 6442450944) %% 4294967296 - 2147483648)::text::xid8 AS whole) AS n
+    WHERE NOT pg_visible_in_snapshot(whole, %L::pg_snapshot) AND pg_xact_status(whole) = 'committed' AND NOT %L::jsonb ? whole::text)$q$,
+    @schema@.rows_only(rel), low::text, horizon, own::text, low::text, seen_at, coalesce(ours, '[]')) INTO found;
+  RETURN found;
+END
+$foreign$;
+
 -- In front of an up: how the rows of these tables are. Of `code` that nobody follows, and of triggers, any table may be written to:
 -- as many are looked at as there is room for (200, and 40 are copied), those that are named in what is sent first; the ones that nothing was written to are
 -- forgotten at the end.
@@ -141,6 +165,7 @@ DECLARE
   left_over bigint := bound;
   room_left bigint := room;
   number bigint;
+  seen_at text;
 BEGIN
   FOR named IN SELECT value FROM pg_catalog.jsonb_array_elements(tables) LOOP
     rel := @schema@.preimage_relation(pg_catalog.jsonb_extract_path_text(named, '0'), pg_catalog.jsonb_extract_path_text(named, '1'));
@@ -193,6 +218,7 @@ BEGIN
       AND c.relpersistence <> 't' AND c.relnamespace <> ALL (ARRAY['pg_catalog'::regnamespace::oid, 'information_schema'::regnamespace::oid])
       AND c.relnamespace IS DISTINCT FROM to_regnamespace($own$@schema@$own$) ORDER BY place LOOP
     CONTINUE WHEN EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.relation = rel);
+    seen_at := pg_current_snapshot()::text;
     IF rel = ANY (wide) THEN
       -- Only because it might be written to: that must neither wait for anybody nor keep the migration from running.
       BEGIN
@@ -207,7 +233,7 @@ BEGIN
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     INSERT INTO @schema@.rowlook (migration, run_id, relation, relation_schema, relation_name, keyed, columns, before)
     SELECT of_migration, of_run, rel, n.nspname, c.relname, @schema@.preimage_key(rel, '{}'), @schema@.rows_columns(rel),
-      told || CASE WHEN rel = ANY (wide) THEN '{"wide": true}'::jsonb ELSE '{}'::jsonb END
+      told || CASE WHEN rel = ANY (wide) THEN '{"wide": true}'::jsonb ELSE '{}'::jsonb END || jsonb_build_object('snapshot', seen_at)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = rel
     RETURNING id INTO number;
     IF told ? 'sums' AND (told ->> 'bytes')::bigint <= room_left AND rel = ANY (wanted) AND rel <> ALL (erased) THEN
@@ -351,6 +377,8 @@ BEGIN
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = seen.relation;
     END IF;
   END LOOP;
+  UPDATE @schema@.rowlook AS r SET before = jsonb_set(r.before, '{xids}', coalesce(r.before -> 'xids', '[]') || to_jsonb(pg_current_xact_id()::text))
+  WHERE r.migration = of_migration AND r.before ? 'snapshot';
   IF current_setting('track_counts') <> 'on' AND NOT EXISTS (SELECT FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.relation = 0) THEN
     INSERT INTO @schema@.rowlook (migration, run_id, relation, relation_schema, relation_name, before, updated)
     VALUES (of_migration, of_run, 0, '', '', '{"why": "track_counts is off, so that the server does not tell who writes to what"}', 1);
@@ -369,13 +397,14 @@ BEGIN
       AND n.oid <> to_regnamespace($own$@schema@$own$) AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!'
       AND NOT there ? c.oid::text;
   END IF;
-  FOR seen IN SELECT r.id, r.relation FROM @schema@.rowlook AS r JOIN pg_class AS c ON c.oid = r.relation
+  FOR seen IN SELECT r.id, r.relation, r.before FROM @schema@.rowlook AS r JOIN pg_class AS c ON c.oid = r.relation
     WHERE final AND r.migration = of_migration AND r.run_id = of_run AND (r.before ? 'sums' OR r.before ? 'made') LOOP
     told := @schema@.rows_digest(seen.relation, @schema@.preimage_key(seen.relation, '{}'), @schema@.rows_columns(seen.relation), left_over);
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     UPDATE @schema@.rowlook AS r SET keyed_after = @schema@.preimage_key(r.relation, '{}'), columns_after = @schema@.rows_columns(r.relation),
       -- What TRUNCATE takes away is in none of the server's counts.
-      after = told || CASE WHEN there -> seen.relation::text ->> 0
+      after = told || CASE WHEN seen.before ? 'snapshot' AND @schema@.rows_foreign(seen.relation, seen.before ->> 'snapshot', seen.before -> 'xids')
+        THEN '{"foreign": true}'::jsonb ELSE '{}'::jsonb END || CASE WHEN there -> seen.relation::text ->> 0
           IS DISTINCT FROM (SELECT c.relfilenode::text FROM pg_class AS c WHERE c.oid = seen.relation)
         THEN '{"rewritten": true}'::jsonb ELSE '{}'::jsonb END WHERE r.id = seen.id;
   END LOOP;
@@ -415,11 +444,13 @@ DECLARE
   rel oid;
   names text[];
   left_over bigint := bound;
+  seen_at text;
 BEGIN
   IF @schema@.preimage_allowed() THEN
     PERFORM @schema@.rows_table();
     FOR look IN SELECT r.* FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND (r.before ? 'sums' OR r.before ? 'made') ORDER BY r.id LOOP
       told := NULL;
+      seen_at := pg_current_snapshot()::text;
       IF look.back IS NOT NULL THEN
         -- In front of what is put back once more, behind what was mended in other transactions: as the first time left it?
         rel := CASE WHEN EXISTS (SELECT FROM pg_class AS c WHERE c.oid = look.relation) THEN look.relation
@@ -429,13 +460,14 @@ BEGIN
           told := @schema@.rows_digest(rel, look.keyed, names, left_over);
           left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
         END IF;
-        told := jsonb_build_object('same', coalesce((look.begun ->> 'same')::boolean, false) AND (look.before ? 'made' OR NOT look.back ? 'sums'
+        told := jsonb_build_object('snapshot', coalesce(look.begun ->> 'snapshot', seen_at), 'xids', look.begun -> 'xids',
+          'same', coalesce((look.begun ->> 'same')::boolean, false) AND (look.before ? 'made' OR NOT look.back ? 'sums'
           OR coalesce(told -> 'sums' = look.back -> 'sums' AND told -> 'rows' = look.back -> 'rows', false)));
       ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = look.relation) THEN
         IF look.after ? 'sums' AND @schema@.rows_have(look.relation, look.columns_after) THEN
           told := @schema@.rows_digest(look.relation, look.keyed_after, look.columns_after, left_over);
           left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
-          told := told || jsonb_build_object('same', told -> 'sums' IS NOT DISTINCT FROM look.after -> 'sums' AND told -> 'rows' = look.after -> 'rows'
+          told := told || jsonb_build_object('snapshot', seen_at, 'same', NOT look.after ? 'foreign' AND told -> 'sums' IS NOT DISTINCT FROM look.after -> 'sums' AND told -> 'rows' = look.after -> 'rows'
             -- What others wrote while the up ran is in one of its own two looks alone.
             AND (look.before ? 'made' OR look.after ? 'rewritten' OR (look.after ->> 'rows')::bigint = (look.before ->> 'rows')::bigint + look.inserted - look.deleted));
         END IF;
@@ -511,6 +543,15 @@ BEGIN
       ELSE to_regclass(format('%I.%I', look.relation_schema, look.relation_name))::oid END;
     same := coalesce((look.begun ->> 'same')::boolean, false);
     told := @schema@.rows_compared(look.id, rel, left_over);
+    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid = rel AND (c.relname, n.nspname) IS DISTINCT FROM (look.relation_name::name, look.relation_schema::name)) THEN
+      -- It goes by another name, and another table may go by its.
+      told := (told - 'rows') || jsonb_build_object('whole', false, 'columns', '[]'::jsonb, 'renamed', true);
+    ELSIF same AND look.begun ? 'snapshot' AND @schema@.rows_foreign(rel, look.begun ->> 'snapshot', look.begun -> 'xids') THEN
+      -- What others committed while the way back ran is theirs.
+      same := false;
+      alone := false;
+    END IF;
     left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
     IF same AND alone AND look.store IS NOT NULL AND rel IS NOT NULL AND NOT coalesce((told ->> 'whole')::boolean, true)
         AND @schema@.rows_have(rel, look.columns) THEN

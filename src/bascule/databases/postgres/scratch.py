@@ -47,6 +47,16 @@ Comparison = Literal["columns", "rows", "count"]
 """With the digests of the manifest; with the bytes that were loaded; nothing but the numbers of rows."""
 
 PREFIX = "bascule_scratch_"
+"""Then the number of the database it was made from, and chance: eight hexadecimal digits each."""
+_MADE_FROM = """SELECT pg_catalog.lpad(pg_catalog.to_hex(oid::bigint), 8, '0') FROM pg_catalog.pg_database
+WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"""
+_LEFT_BEHIND = """SELECT s.datname::text
+FROM (SELECT datname, pg_catalog.substr(datname::text, %s, 8) AS origin
+  FROM pg_catalog.pg_database WHERE datname::text OPERATOR(pg_catalog.~) %s) AS s
+LEFT JOIN pg_catalog.pg_database AS d ON pg_catalog.lpad(pg_catalog.to_hex(d.oid::bigint), 8, '0') = s.origin
+WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+  OR d.oid IS NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) s.datname)"""
 _LOCK = 7026
 """Any number: it keeps our advisory locks apart from those of others."""
 _CONNECTIONS = 2
@@ -172,12 +182,12 @@ def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, An
 
 
 def sweep(access: Access) -> list[str]:
-    """Drop scratch databases whose makers are gone."""
+    """Drop scratch databases whose makers are gone: those made from this database, whose lock can be tried here (an
+    advisory lock is known in its own database only), and those whose database is no longer there and that nobody uses.
+    """
     found = []
     with access.connect() as connection:
-        names = connection.execute(
-            "SELECT datname::text FROM pg_catalog.pg_database WHERE datname ~ %s", (f"^{PREFIX}[0-9a-f]{{16}}$",)
-        ).fetchall()
+        names = connection.execute(_LEFT_BEHIND, (len(PREFIX) + 1, f"^{PREFIX}[0-9a-f]{{16}}$")).fetchall()
         for (name,) in names:
             held = connection.execute(f"SELECT pg_catalog.pg_try_advisory_lock({_LOCK}, {_hashed(name)})").fetchone()
             if held is None or not held[0]:
@@ -193,7 +203,8 @@ def sweep(access: Access) -> list[str]:
 @contextmanager
 def _scratch(access: Access, connection: Connection, made_with: dict[str, Any]) -> Iterator[str]:
     """A new database; dropped at the end unless it has got another name by then. The lock says that we live."""
-    name = PREFIX + secrets.token_hex(8)
+    row = connection.execute(_MADE_FROM).fetchone()
+    name = f"{PREFIX}{row[0] if row else ''}{secrets.token_hex(4)}"
     connection.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK}, {_hashed(name)})")
     _create(connection, name, made_with)
     try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 30.0
 """Seconds until a turn comes."""
-_LOCK: Final = 7026
+_LOCK: Final = 7027
 """Any number: it keeps our advisory lock apart from those of others over the same name."""
 _BEGIN: Final = (
     "BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; "

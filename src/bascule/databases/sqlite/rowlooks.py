@@ -58,28 +58,35 @@ class _Look:
 
 
 def begin(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
-    """In front of the first job of a run."""
+    """In front of a job of a run."""
     if not work.first:
+        _look_between(connection, job.migration)
         return
     connection.execute(_MAKE)
     if job.direction == "up":
         _before(connection, job, work)
     else:
         for look in _looks(connection, job.migration):
+            same = _is_as_left(connection, look) and "foreign" not in look.before
+            look.before.pop("step", None)
             connection.execute(
-                f"UPDATE main.{TABLE} SET same = ? WHERE id = ?", (_is_as_left(connection, look), look.id)
+                f"UPDATE main.{TABLE} SET same = ?, before = ? WHERE id = ?",
+                (same, json.dumps(look.before), look.id),
             )
 
 
 def end(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
-    """Behind the last job of a run, with everything put back."""
-    if not work.last or not _is_there(connection):
+    """Behind a job of a run; behind the last one everything is put back."""
+    if not _is_there(connection):
+        return
+    if not work.last:
+        _leave_between(connection, job.migration)
         return
     if job.direction == "up":
         _after(connection, job, work)
         return
     found = _looks(connection, job.migration)
-    alone = all(look.same for look in found)
+    alone = all(look.same and "foreign" not in look.before for look in found)
     for look in found:
         if not (look.back or {}).get("whole"):
             _ended(connection, job, look, alone=alone)
@@ -102,6 +109,39 @@ def expire(connection: sqlite3.Connection, seconds: float) -> None:
         connection.execute(f"UPDATE main.{TABLE} SET copied = 0 WHERE id = ?", (number,))
         if back is not None:
             connection.execute(f"DELETE FROM main.{TABLE} WHERE id = ?", (number,))
+
+
+def _leave_between(connection: sqlite3.Connection, migration: str) -> None:
+    """Between two transactions of one script: how it leaves the rows, which others may write to until it goes on, after
+    hours where it stops half way.
+    """
+    tables = _tables(connection)
+    for look in _looks(connection, migration):
+        table = tables.get(look.name.lower())
+        if table is None or table.virtual or "sums" not in look.before:
+            look.before.pop("step", None)
+        else:
+            look.before["step"] = _digest(connection, table, table.columns, table.key)
+        connection.execute(f"UPDATE main.{TABLE} SET before = ? WHERE id = ?", (json.dumps(look.before), look.id))
+
+
+def _look_between(connection: sqlite3.Connection, migration: str) -> None:
+    """What others wrote meanwhile is theirs, and must not be taken for the script's own."""
+    if not _is_there(connection):
+        return
+    tables = _tables(connection)
+    for look in _looks(connection, migration):
+        left = look.before.get("step")
+        if left is None:
+            continue
+        table = tables.get(look.name.lower())
+        if table is None or _digest(connection, table, table.columns, table.key) != left:
+            look.before["foreign"] = True
+            connection.execute(f"UPDATE main.{TABLE} SET before = ? WHERE id = ?", (json.dumps(look.before), look.id))
+
+
+def _plain(before: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in before.items() if name not in ("step", "foreign")}
 
 
 def _before(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
@@ -162,7 +202,7 @@ def _after(connection: sqlite3.Connection, job: Job, work: RowWork) -> None:
         if table is not None and not table.virtual and "why" not in look.before:
             left = _digest(connection, table, table.columns, table.key)
             connection.execute(f"UPDATE main.{TABLE} SET after = ? WHERE id = ?", (json.dumps(left), look.id))
-            if look.copied and left == look.before and look.name.lower() not in named:
+            if look.copied and left == _plain(look.before) and look.name.lower() not in named:
                 # Copied only because it might have been written to.
                 connection.execute(f"DROP TABLE {look.store}")
                 connection.execute(f"UPDATE main.{TABLE} SET copied = 0 WHERE id = ?", (look.id,))
@@ -208,7 +248,7 @@ def as_left(connection: sqlite3.Connection, migration: str) -> frozenset[str]:
 
 
 def _ended(connection: sqlite3.Connection, job: Job, look: _Look, *, alone: bool) -> None:
-    same = bool(look.same)
+    same = bool(look.same) and "foreign" not in look.before
     told: dict[str, Any] = {}
     if "sums" in look.before:
         told = _compared(connection, look)
