@@ -23,7 +23,9 @@ def history(context: Context, *, limit: int = 100, migration: str | None = None)
     if not context.target.describe().prepared:
         return ()
     facts = context.target.journal(migration=migration, kinds=(*ENDS, "verdict"), limit=limit * 2 if limit else None)
-    ledger = {entry.run_id: entry for entry in context.target.ledger()}
+    # Only what an older version wrote has no time of its own, and the ledger may be long.
+    timeless = any(fact.kind in ENDS and fact.data.get("ms") is None for fact in facts)
+    ledger = {entry.run_id: entry for entry in context.target.ledger()} if timeless else {}
     runs = list(_runs(facts, ledger))
     runs.reverse()
     return tuple(runs[:limit] if limit else runs)
