@@ -139,3 +139,55 @@ def test_a_scratch_database_of_somebody_else_who_lives_is_left_alone(
             assert found == (1,)
         finally:
             connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+
+
+REMADE = "CREATE TABLE anew AS SELECT id FROM users; DROP TABLE users; ALTER TABLE anew RENAME TO users;"
+EMPTIES = "DROP TABLE users; CREATE TABLE users (id integer PRIMARY KEY, name varchar(40) NOT NULL, note text);"
+
+
+def test_a_table_made_anew_under_its_name_is_known_to_be_as_it_was_left(postgresql: World) -> None:  # noqa: F811
+    postgresql.project.write("2_anew", REMADE, EMPTIES)
+    postgresql.up()
+    run = postgresql.back()
+    assert (run["verdict"], rows(postgresql)) == ("exact", ALL), run
+
+
+def test_what_others_wrote_to_a_table_made_anew_stays(postgresql: World) -> None:  # noqa: F811
+    postgresql.project.write("2_anew", REMADE, "ALTER TABLE users ADD name varchar(40), ADD note text;")
+    postgresql.up()
+    postgresql.ask("INSERT INTO users VALUES (4)")
+    answer = postgresql.project.run("rollback", "--json")
+    assert answer.code == 5, "\n" + answer.out + answer.err
+    assert (4, None, None) in rows(postgresql)
+
+
+def test_what_others_wrote_until_a_table_was_dropped_is_not_thrown_away_unseen(postgresql: World) -> None:  # noqa: F811
+    postgresql.project.write("2_anew", f"SELECT pg_sleep(2);\n{REMADE}", EMPTIES)
+    thread = soon(postgresql, "INSERT INTO users VALUES (4, 'Dan', 'd')")
+    postgresql.up()
+    thread.join()
+    answer = postgresql.project.run("rollback", "--json")
+    assert answer.code == 5, answer
+    assert "public.users" in str(answer.json)
+
+
+def test_a_backup_that_is_older_than_others_rows_is_not_put_back_unasked(world: World) -> None:  # noqa: F811
+    much = (
+        "INSERT INTO users WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 180) "
+        "SELECT i, 'much', {} FROM n"
+    )
+    text = (
+        "hex(randomblob(60000))"
+        if world.project.environment["DATABASE_URL"].startswith("sqlite")
+        else "(SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 4000 + i - i) AS g)"
+    )
+    world.ask(much.format(text))
+    hooks = world.project.folder / "migrations" / "hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "before_up.sql").write_text("INSERT INTO users VALUES (4, 'Dan', 'd');")
+    world.project.write("2_caps", "UPDATE users SET name = upper(name);", "DELETE FROM users;")
+    world.up()
+    few = "SELECT * FROM users WHERE id < 10 ORDER BY id"
+    assert (4, "DAN", "d") in world.ask(few)
+    answer = world.project.run("rollback", "--json")
+    assert answer.code != 5 or "between the backup and the migration" in str(answer.json), answer

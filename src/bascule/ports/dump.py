@@ -97,6 +97,13 @@ class Guard:
     again; a restore that would take along what cannot be made again changes nothing. None: all of it goes."""
     goes: frozenset[str] = frozenset()
     """What of that may go all the same, in the words of `Dumper.made_since`."""
+    proves: frozenset[str] = frozenset()
+    """Tables to which nobody has written since the migration `proves_of`, so that what is in them may go. Where a
+    restore gives them other rows than were seen in front of it, somebody wrote between the backup and the migration,
+    and nothing is changed."""
+    proves_of: str = ""
+    ahead: bool = False
+    """Sequences stay where they have come to since: a number that was given out once is not given out again."""
     then: tuple[str, ...] = ()
     """Statements that become true together with the restore."""
 
@@ -173,6 +180,19 @@ def written_meanwhile(table: str) -> Refused:
         code="changed_meanwhile",
         hint="Nothing was changed. Run again; it will say what is newer.",
     )
+
+
+def written_before(tables: Sequence[str], guard: Guard) -> None:
+    """What a `Guard` raises for rows that the backup is too old for; nothing where somebody has agreed to that."""
+    words = [f"{table}: what others wrote to it between the backup and the migration" for table in tables]
+    if more := [each for each in words if each not in guard.goes]:
+        listed = "".join(f"\n  {each}" for each in more)
+        raise Refused(
+            f"The backup is older than rows that were there before the migration:{listed}",
+            code="changed_meanwhile",
+            hint="Nothing was changed. Restore it to another database with --to, and copy over what is needed.",
+            details={"objects": more},
+        )
 
 
 def newer_objects(words: Sequence[str]) -> Refused:

@@ -6,6 +6,7 @@ allow any more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ _AFTER_RESTORE = (
     "Restoring it once more would change nothing. Make again by hand what is named (a view, a function, a right); "
     "bascule show NAME prints the migration, bascule backup list the backups of the whole database."
 )
+_OF_TABLES = re.compile(r"(?:table|index|trigger|sequence) |rows of |line \d")
+"""How differences begin that a backup of tables may mend."""
 _LOSES = ("changed_meanwhile", "newer_objects")
 """What a restore says that would take along other people's work."""
 _AS_BEFORE = ("exact", "column_order", "cosmetic")
@@ -142,13 +145,15 @@ class Aftermath:
             details={"migration": run.name},
         )
         # What its author wants kept nowhere is not missed, nor is what somebody has given up beforehand.
-        missed = "schemaVerdict" in run.extra and not (_declines(planned) or self._accepted)
+        missed = bool({"schemaVerdict", "rowsLost"} & run.extra.keys()) and not (_declines(planned) or self._accepted)
         lost = run.differences if missed else ()
         signals = replace(self._signals("whole", error, ""), what="rollback_wrong", lost=lost)
         case = _Case(planned=planned, run_id=run.id, error=error, signals=signals, wrong=run.differences)
         found = by_backup(self.context, path, planned, None, _undisturbed(run))
         if not isinstance(found, str) and self.context.target.dialect == "postgresql" and _holds_written(run, found):
             found = replace(found, back=replace(found.back, sure=True))
+        if not isinstance(found, str) and not _may_mend(found, case.wrong):
+            found = "the backup holds tables, and what is not as it was is no part of one"
         self._add(case, "restore", found)
         told = self._settle(case)
         recovery = {"recovery": told.details["recovery"]}
@@ -279,14 +284,14 @@ class Aftermath:
 
     def _would_lose(self, case: _Case, problem: BasculeError) -> None:
         """The restore would take along what was not there, or not seen, a moment ago. Whoever agrees gets it now."""
-        from bascule.ports.dump import Guard
         from bascule.services.ways_now import SavedBack
 
         way, signals = case.ways["restore"], case.signals
         assert isinstance(way, SavedBack), "a restore is of a backup"
-        back = replace(way.back, loses=(*way.back.loses, self.context.conceal(problem.message)))
         objects = problem.details.get("objects", ())
-        guard = Guard(words=way.guard.words, goes=way.guard.goes | set(objects))
+        loses = map(self.context.conceal, objects or (problem.message,))
+        back = replace(way.back, loses=(*way.back.loses, *loses))
+        guard = replace(way.guard, rows=None, goes=way.guard.goes | set(objects))
         case.ways["restore"] = replace(way, back=back, guard=guard)
         case.signals = replace(signals, backup=back)
 
@@ -495,6 +500,13 @@ def _holds_written(run: Run, way: SavedBack) -> bool:
     return bool(looks) and all(look["whole"] or look["table"] in way.manifest.tables for look in looks)
 
 
+def _may_mend(way: SavedBack, wrong: Sequence[str]) -> bool:
+    """Some of it is what a restore makes anew."""
+    if way.manifest.scope == "database":
+        return any(not words.startswith("other ") for words in wrong)
+    return any(map(_OF_TABLES.match, wrong))
+
+
 def _undisturbed(run: Run) -> frozenset[str]:
     """Tables to which nobody else wrote between the migration and the end of its rollback."""
     looks = run.extra.get("rowsLookedAt", ())
@@ -532,8 +544,6 @@ def _judged(how: str, verdict: str, differences: tuple[str, ...]) -> _Carried:
 
 def _in_the_past(message: str) -> str:
     """What the error said of the database was true before it was undone."""
-    import re
-
     message = re.sub(r" (?:is|are) done and stay; it goes on from there\.", " had been done.", message)
     return re.sub(r" Line \d+ was cut short: .*\. The next run clears that away by itself\.", "", message)
 

@@ -141,7 +141,7 @@ def accept_newer(
     # What was not said must not go: neither rows nor objects that come in between.
     if words is None and not made:
         words = frozenset()
-    guard = Guard(rows=None if rows else now, words=words, goes=frozenset(made))
+    guard = Guard(rows=None if rows else now, words=words, goes=frozenset(made), ahead=bool(words))
     if not goes or accepted:
         return goes, guard
     if context.confirm is not None and not protected(context):

@@ -82,6 +82,8 @@ def _extra(schema: Verdict, reached: Verdict, came: CameBack) -> dict[str, Any]:
     answer: dict[str, Any] = {"preImages": list(came.documents)} if came.documents else {}
     if came.looks:
         answer["rowsLookedAt"] = list(came.looks)
+    if came.lost:
+        answer["rowsLost"] = list(came.lost)
     return answer | ({"schemaVerdict": schema} if schema != reached else {})
 
 
@@ -163,7 +165,12 @@ def _look(
         return "unverified", words
     nothing = _nothing(planned) and not (mended and reached != "lossy")
     if reached != "lossy" and not (nothing and reached != "exact"):
-        unseen = (*planned.touch.unseen, *_hidden(context, planned.touch, before, after), *_counters(planned))
+        unseen = (
+            *planned.touch.unseen,
+            *_hidden(context, planned.touch, before, after),
+            *_counters(planned),
+            *_refreshed(planned, before),
+        )
         if unseen:
             return "unverified", (*words, *unseen)
     return ("none" if nothing and reached != "exact" else reached), words
@@ -218,6 +225,20 @@ def _counters(planned: PlannedMigration) -> tuple[str, ...]:
     if not any(_SETS_COUNTER.search(each.text) for each in scripts):
         return ()
     return ("a script sets the next value of a sequence, which no look compares",)
+
+
+_REFRESHES = re.compile(
+    r"\brefresh\s+materialized\s+view\s+(?:concurrently\s+)?((?:\"(?:[^\"]|\"\")+\"|[\w$.])+)", re.IGNORECASE
+)
+
+
+def _refreshed(planned: PlannedMigration, before: Snapshot) -> tuple[str, ...]:
+    """A view that was there before holds rows as of another moment now, and no look compares them."""
+    scripts = [each for each in (planned.migration.up, planned.migration.down) if each is not None]
+    there = {name.rpartition(".")[2].strip('"') for name in before.objects if name.startswith("materialized view ")}
+    named = {found for each in scripts for found in _REFRESHES.findall(each.text)}
+    again = sorted(name for name in named if name.rpartition(".")[2].strip('"') in there)
+    return tuple(f"a script refreshes {name}, whose rows no look compares" for name in again)
 
 
 def _hidden(context: Context, touch: Touch, before: Snapshot, after: Snapshot) -> tuple[str, ...]:

@@ -155,6 +155,7 @@ def by_backup(
         written, now = written_since(backups, manifest)
         # Asked behind the look at what they hold now: who writes from here on is seen by the restore itself.
         still = _names(context.target.preimages().as_left(name) & frozenset(undisturbed)) if undisturbed else set()
+        proves = frozenset(still & written.keys())
         written = {table: words for table, words in written.items() if now is None or table not in still}
         words = words_of(*(each.text for each in (planned.migration.up, planned.migration.down) if each is not None))
         made = backups.dumper.made_since(manifest, store=backups.store, encryption=backups.encryption, words=words)
@@ -164,7 +165,9 @@ def by_backup(
     told = f"restoring the backup {manifest.id} ({sized(size)})"
     sure = _holds_all(context, manifest, planned, done)
     back = Back(words=told, loses=(*written.values(), *made), bytes=size, sure=sure)
-    guard = Guard(rows=None if written else now, words=words, goes=frozenset(made))
+    guard = Guard(
+        rows=None if written else now, words=words, goes=frozenset(made), proves=proves, proves_of=name, ahead=True
+    )
     return SavedBack(manifest=manifest, path=path, written=tuple(written), back=back, guard=guard)
 
 

@@ -272,6 +272,9 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN %s MODE', rel::regclass,
       CASE WHEN kind IN ('update', 'delete') THEN 'SHARE ROW EXCLUSIVE' ELSE 'ACCESS EXCLUSIVE' END);
   END IF;
+  IF kind IN ('table', 'rebuilt', 'retype') THEN
+    PERFORM @schema@.rows_last(of_migration, rel);
+  END IF;
   why := @schema@.preimage_doubt(rel, keep, budget);
   full_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = rel AND c.relkind IN ('r', 'p') AND NOT row_security_active(rel));
@@ -506,6 +509,22 @@ BEGIN
 END
 $back$;
 
+-- Set a sequence to where it was, unless it has come further since: a number is not given out twice.
+CREATE OR REPLACE FUNCTION @schema@.preimage_forward(its_name text, last bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $forward$
+DECLARE
+  behind boolean;
+BEGIN
+  IF its_name IS NOT NULL THEN
+    EXECUTE format('SELECT (s.last_value < $1) = (q.seqincrement > 0) AND s.last_value <> $1 OR NOT s.is_called AND s.last_value = $1 '
+      'FROM %s AS s, pg_sequence AS q WHERE q.seqrelid = %L::regclass', its_name, its_name) INTO behind USING last;
+    IF behind THEN
+      PERFORM setval(its_name, last);
+    END IF;
+  END IF;
+END
+$forward$;
+
 -- One store. Answers {"rows": put back, "gone": rows no longer there, "changed": changed since, "newer": written since}.
 CREATE OR REPLACE FUNCTION @schema@.preimage_back_one(its_id bigint, rel oid) RETURNS jsonb
 LANGUAGE plpgsql AS $one$
@@ -545,18 +564,18 @@ BEGIN
     keyed := CASE WHEN rel <> kept.relation THEN @schema@.preimage_key(rel, '{}') END;
     overwritten := (SELECT string_agg(format('%1$I = excluded.%1$I', a.attname), ', ') FROM pg_attribute AS a
       WHERE a.attrelid = rel AND a.attname = ANY (names) AND a.attidentity <> 'a' AND NOT a.attname = ANY (keyed));
-    EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM @schema@.%I AS s ON CONFLICT %s', rel::regclass,
+    EXECUTE CASE WHEN names = '{}' THEN format('INSERT INTO %s SELECT FROM @schema@.%I', rel::regclass, kept.store)
+      ELSE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM @schema@.%I AS s ON CONFLICT %s', rel::regclass,
       (SELECT string_agg(format('%I', c.now), ', ' ORDER BY place) FROM unnest(names) WITH ORDINALITY AS c (now, place)),
       @schema@.preimage_values(rel, names), kept.store, CASE WHEN overwritten IS NULL THEN 'DO NOTHING'
-        ELSE format('(%s) DO UPDATE SET %s', (SELECT string_agg(format('%I', k), ', ') FROM unnest(keyed) AS k), overwritten) END);
+        ELSE format('(%s) DO UPDATE SET %s', (SELECT string_agg(format('%I', k), ', ') FROM unnest(keyed) AS k), overwritten) END) END;
     GET DIAGNOSTICS done = ROW_COUNT;
     EXECUTE format('SELECT count(*) FROM @schema@.%I', kept.store) INTO changed;
     changed := changed - done;
     EXECUTE format('SELECT count(*) FROM %s', rel::regclass) INTO newer;
     newer := CASE kept.kind WHEN 'table' THEN newer - done ELSE 0 END;
     FOR owned IN SELECT key, value ->> 'last' AS last FROM jsonb_each(kept.sequences) LOOP
-      PERFORM setval(pg_get_serial_sequence(rel::regclass::text, owned.key), owned.last::bigint)
-      WHERE pg_get_serial_sequence(rel::regclass::text, owned.key) IS NOT NULL;
+      PERFORM @schema@.preimage_forward(pg_get_serial_sequence(rel::regclass::text, owned.key), owned.last::bigint);
     END LOOP;
   ELSE
     EXECUTE format('SELECT count(*) FILTER (WHERE s.same), count(*) FILTER (WHERE NOT s.same) FROM %s AS t JOIN @schema@.%I AS s ON %s', rel::regclass,

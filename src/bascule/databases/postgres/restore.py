@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,13 @@ from bascule.databases.postgres.load import (
     set_sequences,
 )
 from bascule.databases.postgres.made_since import told_since
-from bascule.databases.postgres.message import identifier
+from bascule.databases.postgres.message import identifier, literal
 from bascule.databases.postgres.pg_tools import PgTools
 from bascule.databases.postgres.restore_plan import RestorePlan, plan_in_place
+from bascule.databases.postgres.standing import keep_ahead, read_standing
 from bascule.databases.postgres.tool_access import Access
 from bascule.errors import LockNotAvailable, MigrationFailed
-from bascule.ports.dump import Guard, Restored, Watch, newer_objects, written_meanwhile
+from bascule.ports.dump import Guard, Restored, Watch, newer_objects, written_before, written_meanwhile
 
 if TYPE_CHECKING:
     import psycopg
@@ -96,13 +98,18 @@ def restore_in_place(
             )
             if guard is not None:
                 _guarded(connection, guard, plan, wanted, own=schema)
+            kept_ahead = guard is not None and guard.ahead
+            standing = read_standing(connection, [name for name, _, _ in sequences] if kept_ahead else ())
             rows = _perform(connection, source, plan, streams, watch)
             # A sequence that is no part of these tables may have given out values to others since.
             set_sequences(connection, sequences, owned=None if whole else owned_sequences(entries, wanted))
+            keep_ahead(connection, standing)
             populated.update(data["refresh"])
             for entry in (*plan.before, *plan.after):
                 if entry.kind == "MATERIALIZED VIEW" and name_of(entry) in populated:
                     connection.execute(f"REFRESH MATERIALIZED VIEW {name_of(entry)}")
+            if guard is not None and guard.proves:
+                written_before(_not_as_before(connection, guard, schema), guard)
             for statement in guard.then if guard is not None else ():
                 connection.execute(statement)
             connection.execute("COMMIT")
@@ -166,6 +173,15 @@ def _guarded(connection: Connection, guard: Guard, plan: RestorePlan, wanted: se
         if now != then and (now.rows or then is not None):
             raise written_meanwhile(table.name)
     connection.execute(local_settings())
+
+
+def _not_as_before(connection: Connection, guard: Guard, schema: str) -> list[str]:
+    names = literal(json.dumps(sorted(guard.proves)))
+    row = connection.execute(
+        f"SELECT {identifier(schema)}.rows_not_as_before({literal(guard.proves_of)}, {names})"
+    ).fetchone()
+    assert row is not None, "a function answers"
+    return list(row[0])
 
 
 def _begin(

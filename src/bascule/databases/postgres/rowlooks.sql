@@ -245,6 +245,34 @@ BEGIN
 END
 $before$;
 
+-- In front of a statement that takes a table away, empties it or writes it anew: behind it nobody can see what others wrote until
+-- then. The lock is the statement's own, taken first.
+CREATE OR REPLACE FUNCTION @schema@.rows_last(of_migration text, rel oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $last$
+DECLARE
+  there constant jsonb := coalesce(nullif(current_setting('bascule.tables', true), ''), '{}');
+  look record;
+  number bigint;
+  own bigint;
+BEGIN
+  IF rel IS NULL OR to_regclass($own$@schema@.rowlook$own$) IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT * INTO look FROM @schema@.rowlook AS r WHERE r.migration = of_migration AND r.relation = rel AND r.before ? 'sums' AND NOT r.before ? 'last';
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', @schema@.rows_only(rel));
+  EXECUTE format('SELECT count(*) FROM %s', @schema@.rows_only(rel)) INTO number;
+  SELECT coalesce(sum(pg_stat_get_xact_tuples_inserted(p) - pg_stat_get_xact_tuples_deleted(p)
+      - coalesce((there -> p::text ->> 1)::bigint - (there -> p::text ->> 3)::bigint, 0)), 0) INTO own
+  FROM (SELECT rel AS p UNION SELECT t.relid FROM pg_partition_tree(rel) AS t WHERE t.isleaf) AS parts;
+  UPDATE @schema@.rowlook AS r SET before = r.before || jsonb_build_object('last', number <> (look.before ->> 'rows')::bigint + look.inserted - look.deleted + own
+      OR @schema@.rows_foreign(rel, look.before ->> 'snapshot', look.before -> 'xids'))
+  WHERE r.id = look.id;
+END
+$last$;
+
 -- A copy of a small table, by which its rows can be made as they were where the way back leaves others.
 CREATE OR REPLACE FUNCTION @schema@.rows_copy(its_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $copy$
@@ -408,6 +436,15 @@ BEGIN
           IS DISTINCT FROM (SELECT c.relfilenode::text FROM pg_class AS c WHERE c.oid = seen.relation)
         THEN '{"rewritten": true}'::jsonb ELSE '{}'::jsonb END WHERE r.id = seen.id;
   END LOOP;
+  -- A table that the migration took away and made anew under the same name goes on as that one.
+  FOR seen IN SELECT r.id, c.oid AS relation FROM @schema@.rowlook AS r JOIN pg_class AS c
+      ON c.oid = to_regclass(format('%I.%I', r.relation_schema, r.relation_name)) AND NOT there ? c.oid::text AND c.relkind IN ('r', 'p')
+    WHERE final AND r.migration = of_migration AND r.run_id = of_run AND r.before ? 'last' AND NOT EXISTS (SELECT FROM pg_class AS g WHERE g.oid = r.relation) LOOP
+    told := @schema@.rows_digest(seen.relation, @schema@.preimage_key(seen.relation, '{}'), @schema@.rows_columns(seen.relation), left_over);
+    left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
+    UPDATE @schema@.rowlook AS r SET keyed_after = @schema@.preimage_key(seen.relation, '{}'), columns_after = @schema@.rows_columns(seen.relation),
+      after = told || jsonb_build_object('stands', seen.relation::text, 'rewritten', true) WHERE r.id = seen.id;
+  END LOOP;
   PERFORM @schema@.preimage_settings(was);
 END
 $after$;
@@ -463,9 +500,10 @@ BEGIN
         told := jsonb_build_object('snapshot', coalesce(look.begun ->> 'snapshot', seen_at), 'xids', look.begun -> 'xids',
           'same', coalesce((look.begun ->> 'same')::boolean, false) AND (look.before ? 'made' OR NOT look.back ? 'sums'
           OR coalesce(told -> 'sums' = look.back -> 'sums' AND told -> 'rows' = look.back -> 'rows', false)));
-      ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = look.relation) THEN
-        IF look.after ? 'sums' AND @schema@.rows_have(look.relation, look.columns_after) THEN
-          told := @schema@.rows_digest(look.relation, look.keyed_after, look.columns_after, left_over);
+      ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.oid IN (look.relation, (look.after ->> 'stands')::oid)) THEN
+        rel := coalesce((look.after ->> 'stands')::oid, look.relation);
+        IF look.after ? 'sums' AND @schema@.rows_have(rel, look.columns_after) THEN
+          told := @schema@.rows_digest(rel, look.keyed_after, look.columns_after, left_over);
           left_over := left_over - coalesce((told ->> 'bytes')::bigint, 0);
           told := told || jsonb_build_object('snapshot', seen_at, 'same', NOT look.after ? 'foreign' AND told -> 'sums' IS NOT DISTINCT FROM look.after -> 'sums' AND told -> 'rows' = look.after -> 'rows'
             -- What others wrote while the up ran is in one of its own two looks alone.
@@ -474,6 +512,10 @@ BEGIN
       ELSIF look.after IS NULL THEN
         -- The up took it away, and nobody has made one of that name since.
         told := jsonb_build_object('same', to_regclass(format('%I.%I', look.relation_schema, look.relation_name)) IS NULL);
+      END IF;
+      IF coalesce((look.before ->> 'last')::boolean, false) THEN
+        -- Others wrote to it until it was taken away, emptied or written anew.
+        told := told || '{"same": false}';
       END IF;
       UPDATE @schema@.rowlook AS r SET begun = told WHERE r.id = look.id;
     END LOOP;
@@ -623,6 +665,25 @@ BEGIN
   RETURN answer;
 END
 $left$;
+
+-- Of these tables, those that do not hold what was seen in them in front of that migration.
+CREATE OR REPLACE FUNCTION @schema@.rows_not_as_before(of_migration text, names jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $proof$
+DECLARE
+  was constant jsonb := @schema@.preimage_settings(NULL);
+  look record;
+  answer jsonb := '[]';
+BEGIN
+  FOR look IN SELECT r.id, t.name FROM @schema@.rowlook AS r, LATERAL format('%I.%I', r.relation_schema, r.relation_name) AS t (name)
+    WHERE r.migration = of_migration AND r.before ? 'sums' AND names ? t.name LOOP
+    IF NOT coalesce((@schema@.rows_compared(look.id, to_regclass(look.name)::oid, 9223372036854775807) ->> 'whole')::boolean, false) THEN
+      answer := answer || to_jsonb(look.name);
+    END IF;
+  END LOOP;
+  PERFORM @schema@.preimage_settings(was);
+  RETURN answer;
+END
+$proof$;
 
 -- Throw away copies that are older.
 CREATE OR REPLACE FUNCTION @schema@.rows_expire(seconds double precision) RETURNS void

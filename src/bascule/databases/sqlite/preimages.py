@@ -304,7 +304,12 @@ def _insert(connection: sqlite3.Connection, kept: _Kept, names: list[str], numbe
         f"INSERT INTO {table} ({', '.join(map(_quoted, names))}) SELECT {listed} FROM {store} AS s WHERE true "
         "ON CONFLICT DO NOTHING"
     ).rowcount
-    if kept.sequence is not None and _has_sequences(connection):
+    # A number is not given out twice: it may have come further since.
+    if (
+        kept.sequence is not None
+        and _has_sequences(connection)
+        and (_sequence(connection, kept.name) or 0) < kept.sequence
+    ):
         connection.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", (kept.name,))
         connection.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (kept.name, kept.sequence))
     return {"rows": done, "changed": kept.rows - done, "newer": newer}

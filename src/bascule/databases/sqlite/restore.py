@@ -19,11 +19,30 @@ from bascule.databases.sqlite.errors import is_busy
 from bascule.databases.sqlite.location import Location, sqlite_uri
 from bascule.databases.sqlite.made_since import Again, gone_since, kept_since, told_since
 from bascule.databases.sqlite.opening import connect, create_file
-from bascule.databases.sqlite.tables import Table, chosen, copy_table, quoted, read_tables, read_views
+from bascule.databases.sqlite.rowlooks import not_as_before
+from bascule.databases.sqlite.tables import (
+    Table,
+    chosen,
+    copy_table,
+    keep_ahead,
+    quoted,
+    read_counters,
+    read_tables,
+    read_views,
+)
 from bascule.domain.backup import Manifest, StreamRecord, TableDigest
 from bascule.errors import LockNotAvailable, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Difference, Guard, Restored, Verified, Watch, newer_objects, written_meanwhile
+from bascule.ports.dump import (
+    Difference,
+    Guard,
+    Restored,
+    Verified,
+    Watch,
+    newer_objects,
+    written_before,
+    written_meanwhile,
+)
 
 _PATIENCE = 10.0
 """Seconds to wait for other connections."""
@@ -291,6 +310,9 @@ def _carry_over(source: sqlite3.Connection, path: Path, guard: Guard) -> tuple[l
         again = _guarded(source, guard, names, then="main", now="target")
         notes, kept = _made_again(source, again)
         notes += _carry_tables(source)
+        if guard.ahead:
+            keep_ahead(source, read_counters(source, "target"))
+        written_before(not_as_before(source, guard.proves_of, guard.proves), guard)
         for statement in guard.then:
             source.execute(statement)
         known = read_views(source)
@@ -369,11 +391,14 @@ def _restore_tables(target: sqlite3.Connection, copy: Path, names: Sequence[str]
         now = read_tables(target)
         again = _guarded(target, guard, list(tables), then="backup", now="main")
         before = _violations(target)
+        counters = read_counters(target) if guard.ahead else {}
         for name in tables:
             if name in now:
                 target.execute(f"DROP TABLE main.{quoted(name)}")
         for name, table in tables.items():
             rows[name] = copy_table(target, table, source="backup")
+        keep_ahead(target, counters)
+        written_before(not_as_before(target, guard.proves_of, guard.proves), guard)
         notes, kept = _made_again(target, again)
         broken = _violations(target) - before
         notes += [f"rows of {child} refer to rows of {parent} that are not there" for child, parent in sorted(broken)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from bascule.databases.sqlite.digests import read_digest
@@ -245,6 +245,17 @@ def as_left(connection: sqlite3.Connection, migration: str) -> frozenset[str]:
         and {name: look.back.get(name) for name in ("rows", "sums")}
         == {name: _compared(connection, look).get(name) for name in ("rows", "sums")}
     )
+
+
+def not_as_before(connection: sqlite3.Connection, migration: str, names: Set[str]) -> list[str]:
+    """Of these tables, those that do not hold what was seen in them in front of that migration."""
+    return [
+        look.name
+        for look in (_looks(connection, migration) if _is_there(connection) else ())
+        if "sums" in look.before
+        and not names.isdisjoint({look.name, quoted(look.name)})
+        and not _compared(connection, look)["whole"]
+    ]
 
 
 def _ended(connection: sqlite3.Connection, job: Job, look: _Look, *, alone: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bascule.errors import Refused
@@ -103,6 +103,25 @@ def copy_table(connection: sqlite3.Connection, table: Table, *, source: str, ind
             connection.execute(sql)
     _copy_sequence(connection, table, source=source)
     return count
+
+
+def keep_ahead(connection: sqlite3.Connection, standing: Mapping[str, int]) -> None:
+    """Counters of AUTOINCREMENT that a restore has turned back go where they had come to: a number that was given out
+    once is not given out again. `standing`: of `read_counters`. Raises sqlite3.Error.
+    """
+    now = read_counters(connection)
+    counting = {name for name, table in read_tables(connection).items() if "AUTOINCREMENT" in table.sql.upper()}
+    for name, value in standing.items():
+        if name in counting and now.get(name, 0) < value:
+            connection.execute("DELETE FROM main.sqlite_sequence WHERE name = ?", (name,))
+            connection.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?, ?)", (name, value))
+
+
+def read_counters(connection: sqlite3.Connection, schema: str = "main") -> dict[str, int]:
+    """The counters of AUTOINCREMENT, by table."""
+    if not _has_sequences(connection, schema):
+        return {}
+    return dict(connection.execute(f"SELECT name, seq FROM {schema}.sqlite_sequence").fetchall())
 
 
 def _copy_sequence(connection: sqlite3.Connection, table: Table, *, source: str) -> None:
