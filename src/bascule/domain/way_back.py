@@ -41,7 +41,7 @@ class Foretold:
     unsure: tuple[str, ...] = ()
     """Why it may differ in other ways too."""
     rows: tuple[str, ...] = ()
-    """Rows that the up adds, and that stay."""
+    """Rows that the up adds, and that stay; rows that the way back changes where nobody else looks."""
     missing: frozenset[tuple[str, str]] = frozenset()
     """Tables (with an empty second) and columns that a rollback does not make again."""
     required: tuple[tuple[str, str], ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from bascule.domain.migration import Script
@@ -16,6 +17,7 @@ from bascule.domain.plan import PlannedMigration
 from bascule.domain.statement import Dialect, Insight, Statement
 from bascule.domain.way_back import Foretold
 from bascule.rollback.pictures.picture import ANY, OF_TABLE, Failing, Key, Picture, shown
+from bascule.rollback.rows_foretold import rows_foretold
 
 Pair = tuple[Statement, Insight]
 
@@ -77,7 +79,11 @@ def foretell(
         return EXACT
     if down.language != "sql":
         return Foretold(unsure=("what the down script does in Python is known only when it runs",))
-    return _back(read(down), dialect, start)
+    back = read(down)
+    told = _back(back, dialect, start)
+    tables = [key[1] for key in start.before if key[0] == "table"]
+    more = tuple(rows_foretold([each for each, _ in pairs], [each for each, _ in back], tables))
+    return replace(told, rows=(*told.rows, *more)) if more else told
 
 
 def follow(pairs: Sequence[Pair], dialect: Dialect, picture: Picture, *, failing: bool = True) -> str | None:

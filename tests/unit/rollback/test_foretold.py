@@ -153,6 +153,49 @@ def test_rows_that_an_up_adds_and_no_down_takes_away_are_told() -> None:
     assert told(up, "DROP TABLE a; DELETE FROM users WHERE name = 'x'").rows == ()
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "words"),
+    [
+        (
+            "ALTER TABLE users ALTER name TYPE varchar(80)",
+            "ALTER TABLE users ALTER name TYPE varchar(40) USING upper(name)",
+            "line 1 of the way back gives name other values by an expression",
+        ),
+        (
+            "ALTER TABLE users ADD z int",
+            f"ALTER TABLE users DROP z; DROP TABLE notes CASCADE; {NOTES}",
+            "line 1 of the way back drops notes, which the migration did not make",
+        ),
+        (
+            "ALTER TABLE users RENAME TO w; ALTER TABLE notes RENAME TO users; ALTER TABLE w RENAME TO notes",
+            "SELECT 1",
+            "users would hold the rows of notes: their names are not changed back",
+        ),
+    ],
+)
+def test_rows_that_a_way_back_changes_by_definitions_are_told(up: str, down: str, words: str) -> None:
+    assert words in told(up, down).rows
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("ALTER TABLE notes ALTER id TYPE bigint", "ALTER TABLE notes ALTER id TYPE int USING (id::int)"),
+        (
+            "ALTER TABLE notes ALTER id TYPE bigint",
+            'ALTER TABLE notes ALTER "id" SET DATA TYPE int USING "id"::int',
+        ),
+        ("CREATE TABLE z (id int)", "DROP TABLE z"),
+        (
+            "ALTER TABLE users RENAME TO w; ALTER TABLE notes RENAME TO users; ALTER TABLE w RENAME TO notes",
+            "ALTER TABLE users RENAME TO w; ALTER TABLE notes RENAME TO users; ALTER TABLE w RENAME TO notes",
+        ),
+    ],
+)
+def test_of_ways_back_that_keep_the_rows_nothing_is_told(up: str, down: str) -> None:
+    assert told(up, down).rows == ()
+
+
 def test_a_column_that_comes_back_as_not_null_without_a_value_is_told() -> None:
     drop = "ALTER TABLE notes DROP COLUMN body"
     assert told(drop, "ALTER TABLE notes ADD COLUMN body text NOT NULL").required == (("notes", "body"),)
