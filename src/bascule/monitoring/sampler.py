@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import resource
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +25,8 @@ SHARE: Final = 50.0
 _EVERY: Final = 0.5
 """Seconds; the shortest pause."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_LASTS: Final = 0.02
+"""Seconds for which what was read of the memory holds: many short runs are not worth reading it for each."""
 
 _BEGINS: Final = ("migration.started", "migration.rollback_started")
 _ENDS: Final = {
@@ -82,6 +82,8 @@ class Sampler:
     """Of the thread, while there is one."""
     _over: threading.Event = field(default_factory=threading.Event)
     _pause: float = _EVERY
+    _memory: tuple[float, int] = (float("-inf"), 0)
+    _host: str = field(default_factory=lambda: os.uname().nodename)
 
     def around(self, publish: Callable[[Event], None]) -> Callable[[Event], None]:
         """The same bus, with this before it."""
@@ -127,7 +129,7 @@ class Sampler:
             direction="down" if "rollback" in event.name else "up",
             begun=now,
             cpu=time.process_time(),
-            memory=_memory(),
+            memory=self._memory_at(now),
             events=1,
         )
         with self._guard:
@@ -163,7 +165,13 @@ class Sampler:
         cpu = (time.process_time() - run.cpu) * 1000
         run.own += self.clock() - now
         with self._guard:
-            self._done.append(_record(run, event, took=took, cpu=cpu))
+            run.memory = max(run.memory, self._memory_at(now))
+            self._done.append(_record(run, event, took=took, cpu=cpu, host=self._host))
+
+    def _memory_at(self, now: float) -> int:
+        if now - self._memory[0] > _LASTS:
+            self._memory = now, _memory()
+        return self._memory[1]
 
     def _watch(self, ended: threading.Event) -> None:
         """The thread. It looks only at runs that have lasted a while."""
@@ -223,7 +231,7 @@ class Sampler:
                 self._looking.release()
 
 
-def _record(run: _Run, event: Event, *, took: float, cpu: float) -> Performance:
+def _record(run: _Run, event: Event, *, took: float, cpu: float, host: str) -> Performance:
     rows = event.data.get("rows")
     return Performance(
         id=f"{run.run_id}.{run.direction}.{int(event.at.timestamp() * 1000)}",
@@ -232,9 +240,9 @@ def _record(run: _Run, event: Event, *, took: float, cpu: float) -> Performance:
         at=event.at,
         status=_ENDS[event.name],
         direction=run.direction,
-        host=os.uname().nodename,
+        host=host,
         execution_ms=round(took, 2),
-        memory_bytes=max(run.memory, _memory()),
+        memory_bytes=run.memory,
         cpu_ms=round(cpu, 2),
         cpu_percent=round(100 * cpu / took, 1) if took else None,
         connections=run.connections,
@@ -267,5 +275,8 @@ def _memory() -> int:
         with open("/proc/self/statm", "rb") as told:
             return int(told.read().split()[1]) * _PAGE
     except OSError:
+        import resource
+        import sys
+
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from bascule.domain.performance import Performance
@@ -15,6 +16,8 @@ from bascule.state.moment import moment, read_moment
 _AT_ONCE: Final = 100
 _COLUMNS: Final = {"id", "run_id", "migration", "at"}
 _KEPT: Final = tuple(each.name for each in fields(Performance) if each.name not in _COLUMNS)
+_VALUES: Final = attrgetter(*_KEPT)
+_encoded: Final = json.JSONEncoder(default=str).encode
 
 
 def add(door: StateDoor, records: Sequence[Performance]) -> None:
@@ -57,8 +60,8 @@ def remove_before(door: StateDoor, before: datetime) -> int:
 
 
 def _data(record: Performance) -> str:
-    kept = {name: getattr(record, name) for name in _KEPT}
-    return json.dumps({name: value for name, value in kept.items() if value not in (None, "", {}, 0)}, default=str)
+    kept = zip(_KEPT, _VALUES(record), strict=True)
+    return _encoded({name: value for name, value in kept if value or value is False})
 
 
 def _record(row: Row) -> Performance:
