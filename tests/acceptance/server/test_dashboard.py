@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -147,9 +148,23 @@ def test_a_run_is_watched_live_from_start_to_end(project: Project, opened: Opene
         running = page.get_by_role("region", name="Running now")
         expect(running).to_contain_text(SLOW, timeout=PATIENCE)
         expect(running.get_by_role("progressbar")).to_be_visible()
+        expect(running).to_contain_text("pg_sleep", timeout=PATIENCE)
+        expect(running).not_to_contain_text("Waits for a lock")
         keep(page, "dashboard-running")
         expect(row(page, SLOW)).to_contain_text("completed", timeout=PATIENCE)
         expect(running).to_have_count(0)
+
+
+def test_a_run_that_waits_for_a_lock_says_who_holds_it(project: Project, opened: Opened) -> None:
+    with psycopg.connect(project.environment["DATABASE_URL"]) as other, page_of(project, opened) as page:
+        other.execute("select * from users")
+        page.get_by_role("button", name=f"Execute {MAIL}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Execute").click()
+        running = page.get_by_role("region", name="Running now")
+        expect(running).to_contain_text("Waits for a lock", timeout=PATIENCE)
+        expect(running.get_by_role("alert")).to_contain_text(str(other.info.backend_pid))
+        other.rollback()
+        expect(row(page, MAIL)).to_contain_text("completed", timeout=PATIENCE)
 
 
 def test_a_failure_shows_the_error_and_what_to_do(project: Project, opened: Opened) -> None:

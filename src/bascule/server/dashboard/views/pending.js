@@ -10,8 +10,10 @@ import { badge, button, card, nothing, say } from "./parts.js";
 const MOST_DRAWN = 40;
 
 export function pending() {
-  const names = state.status?.pending ?? [];
-  const plan = new Map((state.plan?.migrations ?? []).map((each) => [each.name, each]));
+  const running = new Set((state.status?.running ?? []).map((each) => each.name));
+  const names = (state.status?.pending ?? []).filter((each) => !running.has(each.name));
+  const wanted = new Set(names.map((each) => each.name));
+  const plan = new Map((state.plan?.migrations ?? []).filter((each) => wanted.has(each.name)).map((each) => [each.name, each]));
   const total = state.plan ? h("span", { class: "soft" }, `${count(names.length, "migration")} · about ${duration(state.plan.totalEstimatedTime)}`) : null;
   return card("pending", "Pending: what would run", { end: total },
     names.length ? null : nothing("Nothing is pending."),
@@ -31,7 +33,7 @@ function one(each, planned) {
       h("span", { class: "end line" },
         may("operator") ? button("Validate", () => validate(each.name), { label: `Validate ${each.name}` }) : null,
         mayChange() ? button("Execute", () => execute(each.name, planned), { kind: "main", label: `Execute ${each.name}` }) : null)),
-    planned ? h("p", { class: "soft" }, `about ${duration(planned.estimatedDuration)} (${duration(planned.estimate?.low)} to ${duration(planned.estimate?.high)}) · ${(planned.impactReasons ?? []).join("; ")}`) : null,
+    planned ? h("p", { class: "soft" }, [`about ${duration(planned.estimatedDuration)} (${duration(planned.estimate?.low)} to ${duration(planned.estimate?.high)})`, ...(planned.impactReasons ?? [])].join(" · ")) : null,
     losses.length ? h("p", { class: "words-bad" }, `Would be lost: ${losses.join("; ")}`) : null,
     planned?.warnings?.length ? h("p", { class: "words-warn" }, planned.warnings.map((warning) => warning.message ?? warning).join("; ")) : null);
 }

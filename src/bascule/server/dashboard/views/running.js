@@ -25,7 +25,7 @@ function one(run) {
     h("div", { class: "line soft" },
       h("span", {}, [percent === null ? null : `${Math.round(percent)} %`, steps, data.phase].filter(Boolean).join(" · ") || "at work"),
       h("span", { class: "end" }, left === null ? (run.estimatedDuration ? `estimated ${duration(run.estimatedDuration)}` : "") : `about ${duration(left)} left`)),
-    data.waiting ? h("p", { class: "words-warn", role: "alert" }, `Waits for a lock: ${data.waiting}`) : null,
+    data.waiting?.length ? h("p", { class: "words-warn", role: "alert" }, `Waits for a lock: ${data.waiting.join("; ")}`) : null,
     data.statement ? h("pre", { class: "soft" }, data.statement) : null,
     mayChange() && run.controllable ? h("p", { class: "line" }, control(run, "pause"), control(run, "resume"), control(run, "abort")) : null);
 }
