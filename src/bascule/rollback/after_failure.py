@@ -197,7 +197,9 @@ def _left_alone(signals: Signals) -> Decision:
     back = signals.backup
     if signals.what == "rollback_wrong":
         if signals.lost and back is not None and back.sure and back.loses:
-            return _stop("the backup has what did not come back, and restoring it would throw away what is newer, or may be")
+            return _stop(
+                "the backup has what did not come back, and restoring it would throw away what is newer, or may be"
+            )
         return Decision(action="nothing", reasons=("the verdict tells what is not as it was",))
     if signals.what == "rollback_failed" and back is not None and back.sure and back.loses:
         return _stop("putting the backup back would throw away what was written since")
