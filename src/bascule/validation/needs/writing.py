@@ -48,7 +48,7 @@ class Source:
     """A query whose rows stand for those of `table`, with `columns` as names."""
     columns: tuple[str, ...] = ()
     adds: tuple[str, str] | None = None
-    """PostgreSQL: a column that the rows do not have today, and the expression of its value."""
+    """A column that the rows do not have today, and the expression of its value."""
 
     def before(self) -> str:
         """What stands before the SELECT."""
@@ -63,7 +63,9 @@ class Source:
         if self.adds is not None:
             today = self.alias or self.table.name
             column, value = self.adds
-            inner = f"{name(today)}.*, {name(today)}.ctid, {value} AS {name(column)}"
+            # Without a key their place is what tells the rows apart.
+            place = "" if facts.of(self.table).key else f", {name(today)}.{self.key(facts)[0]}"
+            inner = f"{name(today)}.*{place}, {value} AS {name(column)}"
             return f"(SELECT {inner} FROM {self._today(facts, self.alias)}) AS {name(called or today)}"
         return self._today(facts, called or self.alias)
 
