@@ -75,6 +75,20 @@ def test_a_view_of_sqlite_that_the_down_script_forgot_is_made_again(sqlite: Worl
     assert (run["verdict"], sqlite.ask(schema)) == ("exact", looked), run
 
 
+def test_a_trigger_of_a_view_that_the_down_script_made_without_it_is_made_again(
+    sqlite: World,  # noqa: F811
+) -> None:
+    sqlite.ask("CREATE VIEW v AS SELECT note FROM users")
+    sqlite.ask("CREATE TRIGGER t INSTEAD OF INSERT ON v BEGIN INSERT INTO users (note) VALUES (new.note); END")
+    schema = "SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'v' ORDER BY 1"
+    looked = sqlite.ask(schema)
+    sqlite.project.write("2_drop", "DROP VIEW v;", "CREATE VIEW v AS SELECT note FROM users;")
+    sqlite.up()
+    run = sqlite.back()
+    assert (run["verdict"], sqlite.ask(schema)) == ("exact", looked), run
+    assert "mended: trigger t of v made again" in run["notes"]
+
+
 THEIRS = {
     "a function": (
         "create function f() returns int language sql as 'select 1'",

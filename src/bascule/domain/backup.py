@@ -108,6 +108,15 @@ class Manifest:
         """Of all streams together."""
         return sum(stream.stored_bytes for stream in self.streams)
 
+    @property
+    def large_objects(self) -> int:
+        """How many the source had at that moment, of a whole database; none of them is in the backup. Zero also where
+        an earlier version took it, or its sealed part has not been opened.
+        """
+        if self.scope != "database":
+            return 0
+        return max((int(stream.data.get("large_objects", 0)) for stream in self.streams), default=0)
+
     def stream(self, name: str) -> StreamRecord:
         """The stream of this name. Raises KeyError."""
         for record in self.streams:
@@ -134,6 +143,13 @@ class BackupEntry:
     way_back_of: tuple[str, ...] = ()
     verified_at: datetime | None = None
     """When it was last proved by reading it back; None: unverified."""
+
+
+def missing_words(manifest: Manifest) -> tuple[str, ...]:
+    """What the source had and the backup has not, in sentences without a final stop."""
+    if not manifest.large_objects:
+        return ()
+    return (f"{manifest.large_objects} large objects are not in it: keep them with pg_dump",)
 
 
 def entry_of(manifest: Manifest, *, verified_at: datetime | None = None) -> BackupEntry:

@@ -19,7 +19,7 @@ from bascule.domain.statement import Dialect
 from bascule.rollback.layout import masked
 from bascule.rollback.made import Made
 from bascule.rollback.mend import Mend, comment_on, quoted
-from bascule.rollback.views import sqlite_views_again, views_again
+from bascule.rollback.views import sqlite_triggers_again, sqlite_views_again, views_again
 
 Parts = Mapping[str, Any]
 
@@ -63,6 +63,7 @@ def mends(
         found += views_again(before, after, scripts)
     else:
         found += sqlite_views_again(before, after)
+        found += sqlite_triggers_again(before, after)
     return tuple(sorted((each for each in found if each.over not in (theirs or ())), key=_turn))
 
 

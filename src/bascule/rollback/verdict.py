@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from bascule.domain.schema import Difference, Snapshot, Verdict
+from bascule.rollback.option_values import without_values
 from bascule.rollback.parts import Change, Parts, compare_entirely, compare_items, named_items
 from bascule.rollback.reading import names_in, read
 
@@ -50,7 +51,8 @@ def _readable(look: Snapshot, other: Snapshot) -> dict[str, Parts]:
     """Definitions kept as text are taken apart, where the texts differ."""
     names = names_in(look.objects) | names_in(other.objects)
     return {
-        key: parts if other.objects.get(key) == parts else read(parts, names) for key, parts in look.objects.items()
+        key: parts if other.objects.get(key) == parts else read(without_values(key, parts), names)
+        for key, parts in look.objects.items()
     }
 
 

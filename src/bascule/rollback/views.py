@@ -47,6 +47,19 @@ def sqlite_views_again(before: Snapshot, after: Snapshot) -> Iterator[Mend]:
         yield Mend(sql=parts["sql"], then=triggers, words=f"view {name} made again")
 
 
+def sqlite_triggers_again(before: Snapshot, after: Snapshot) -> Iterator[Mend]:
+    """SQLite's INSTEAD OF triggers of views that were made anew: a trigger goes with its view."""
+    there = {key.lower(): parts for key, parts in after.objects.items()}
+    for key, parts in before.objects.items():
+        now = there.get(key.lower())
+        if not key.startswith(_PLAIN) or parts.get("mentions") or now is None:
+            continue
+        has = {name.lower() for name in now.get("triggers", {})}
+        for name, sql in parts.get("triggers", {}).items():
+            if name.lower() not in has and isinstance(sql, str):
+                yield Mend(sql=sql, words=f"trigger {name} of {key.removeprefix(_PLAIN)} made again")
+
+
 def _in_order(gone: Mapping[str, Parts]) -> list[str]:
     """A view whose definition names another comes behind it. Views cannot refer to each other in a circle; where names
     make it look so, what is tried too early is tried once more.

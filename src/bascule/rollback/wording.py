@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from bascule.rollback.option_values import PROPERTY, changed_values
+
 _LONG = 200
 """Characters of a text that are shown."""
 
@@ -30,6 +32,8 @@ def changed(name: str, of: str, old: Any, new: Any) -> Iterator[tuple[str, Liter
     """How the property `name` of something (``column price``; empty: of the object itself) differs."""
     if name in _YES_OR_NO:
         yield f"{of or 'it'} was {_state(name, old)}, now {_state(name, new)}", "lossy"
+    elif name == PROPERTY:
+        yield from changed_values(of, old, new)
     elif name in _LISTS and set(old or ()) != set(new or ()):
         yield from _members(_LISTS[name], f" of {of}" if of else "", old or (), new or ())
     elif name == "grants":

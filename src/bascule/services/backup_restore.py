@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bascule.backups.manifest import check_target, read_manifest
-from bascule.domain.backup import Manifest, TableDigest
+from bascule.domain.backup import Manifest, TableDigest, missing_words
 from bascule.domain.run import iso
 from bascule.errors import Refused
 from bascule.ports.dump import Guard, Restored
@@ -111,9 +111,10 @@ def opened(context: Context, backups: Backups, given: str, *, foreign: bool, els
 
 def until_words(manifest: Manifest) -> str:
     """The sentence before every restore."""
+    missing = "".join(f" {words}." for words in missing_words(manifest))
     return (
         f"The backup {manifest.id} holds what was committed up to {manifest.until:%Y-%m-%d %H:%M:%S} UTC; "
-        "what was written later is not in it."
+        f"what was written later is not in it.{missing}"
     )
 
 
@@ -212,7 +213,7 @@ def _report(
         id=manifest.id,
         path=path_of(backups.store, manifest.id),
         until=iso(manifest.until),
-        restored=restored,
+        restored=replace(restored, notes=(*missing_words(manifest), *restored.notes)),
         goes=goes,
         ahead=ahead,
     )

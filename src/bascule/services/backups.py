@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bascule.backups.naming import backup_of, is_backup_id
 from bascule.backups.reach import identity_sql
-from bascule.domain.backup import BackupEntry, Manifest, entry_of
+from bascule.domain.backup import BackupEntry, Manifest, entry_of, missing_words
 from bascule.domain.event import Event
 from bascule.domain.history import Fact
 from bascule.domain.run import iso
@@ -77,6 +77,8 @@ class Line:
     """It is of this target."""
     server: str = ""
     problem: str | None = None
+    missing: tuple[str, ...] = ()
+    """What the source had and the backup has not."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -106,6 +108,7 @@ class Line:
             "run": entry.run,
             "wayBackOf": list(entry.way_back_of),
             "problem": self.problem or (known.failed if known else None),
+            **({"notes": list(self.missing)} if self.missing else {}),
             **self.extra,
         }
 
@@ -193,6 +196,7 @@ def line_of(backups: Backups, manifest: Manifest, known: Known | None, identity:
         known=known,
         own=manifest.target == identity,
         server=manifest.server,
+        missing=missing_words(manifest),
         extra=extra,
     )
 

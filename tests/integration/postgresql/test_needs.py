@@ -51,6 +51,17 @@ create table parent (a int);
 create table child (b int) inherits (parent);
 insert into child values (null, 1);
 create view seen as select * from pairs;
+create table ranges (id int, word text, n int) partition by range (id, lower(word));
+create table ranges_default partition of ranges default;
+insert into ranges values (1, 'A', 0), (5, 'm', 1), (5, 'Z', 2), (9, null, 0);
+create table listed (kind text, id int) partition by list (kind);
+create table listed_default partition of listed default partition by range (id);
+create table listed_all partition of listed_default for values from (0) to (100);
+insert into listed values ('a', 1), ('b', 2), (null, 3);
+create table coming (id int, word text, n int);
+insert into coming values (20, 'x', 0), (40, 'x', 0), (30, null, 0);
+create table made_of (id int, i int, g int generated always as (i + 1) stored);
+insert into made_of values (1, 0), (2, 5), (3, null);
 """
 
 BROKEN: dict[str, int] = {
@@ -96,6 +107,29 @@ BROKEN: dict[str, int] = {
     "alter table parted alter word set not null": 1,
     "alter table parent alter a set not null": 1,
     "alter table users rename to people;alter table people add unique (email)": 2,
+    "alter table orders add check (1 / (user_id - 99) < 5) not valid;"
+    "alter table orders validate constraint orders_user_id_check": 1,
+    "alter table made_of add primary key (id), add foreign key (i) references made_of": 2,
+    "alter table users add column z int unique default 5": 4,
+    "alter table keyless add z int default 5 primary key": 4,
+    "alter table users add column z int check (z > 0) default 0": 4,
+    "alter table users add column z int check (users.z > id) default 2": 3,
+    "alter table users add column z text not null default 'x' constraint a check (z <> 'y') check (z <> 'x')": 4,
+    "alter table users add z int check (z is not null)": 4,
+    "alter table users add column z int references users default 9": 4,
+    "alter table users rename to people;alter table people add z int references people (id) default 9": 4,
+    "create table kinds (kind text primary key);alter table users add z text default 'k' references kinds": 4,
+    "alter table users add column z even default 3": 4,
+    "alter table made_of add column z int generated always as (10 / i) stored": 1,
+    "alter table made_of add column z int not null generated always as (i * 2) stored": 1,
+    "alter table made_of add column z int generated always as (i / 100) stored unique": 2,
+    "alter table made_of add column z int check (z > 0) generated always as (i * 2) stored": 1,
+    "alter table parted add column z int check (z > 0) default 0": 2,
+    "create table r1 partition of ranges for values from (1, 'a') to (5, 'n')": 2,
+    "create table r1 partition of ranges for values from (5, minvalue) to (5, maxvalue)": 2,
+    "create table r1 partition of ranges for values from (minvalue, minvalue) to (5, 'm')": 1,
+    "create table l1 partition of listed for values in ('a', null)": 2,
+    "alter table ranges attach partition coming for values from (10, 'a') to (40, 'a')": 2,
 }
 
 MET = (
@@ -120,6 +154,22 @@ MET = (
     "create table fresh (a int);insert into fresh values (null);create unique index on fresh (a)",
     "alter table parent add check (a > 0) no inherit",
     "alter table orders add constraint c check (line > 7) not valid",
+    "alter table users add column z int unique",
+    "alter table nothing add column z int unique default 5",
+    "alter table users add column z int check (z > 0) default 1",
+    "alter table users add column z int check (z > 0)",
+    "alter table users add column if not exists id int check (id > 5) default 0",
+    "alter table users add column z uuid unique default gen_random_uuid()",
+    "alter table users add column z int references users default 1",
+    "alter table users add column z even default 4",
+    "alter table users add column z double precision not null default 1.5 check (z > 1)",
+    "alter table made_of add column z int generated always as (10 / (i + 1)) stored",
+    "create unique index on only parted (id, at)",
+    "alter table only parted add unique (id, at)",
+    "create table r1 partition of ranges for values from (6, 'a') to (7, 'a')",
+    "create table l1 partition of listed for values in ('c', 'd')",
+    "create table p2 partition of parted for values from ('2022-01-01') to ('2023-01-01')",
+    "alter table ranges detach partition ranges_default",
 )
 
 
@@ -190,6 +240,51 @@ def test_one_statement_may_need_several_things(url: str, context: Context) -> No
     for script in (key, domain):
         with pytest.raises(psycopg.errors.IntegrityError):
             run(url, script)
+
+
+def test_a_partition_that_is_attached_has_to_fit_and_to_take_nothing_from_the_default(
+    url: str, context: Context
+) -> None:
+    script = "alter table ranges attach partition coming for values from (1, 'a') to (1, 'b')"
+    found = [(answer.need.table.name, answer.offenders) for answer in answers(context, script)]
+    assert found == [("ranges_default", 1), ("coming", 3)]
+    with pytest.raises(psycopg.errors.IntegrityError):
+        run(url, script)
+
+
+def test_rows_written_to_the_parent_first_leave_the_default_partition_open(context: Context) -> None:
+    script = (
+        "insert into ranges values (7, 'a', 0);create table r1 partition of ranges for values from (1, 'a') to (5, 'n')"
+    )
+    assert [answer.status for answer in answers(context, script)] == ["not_judged"]
+
+
+def test_an_index_of_a_partitioned_table_alone_asks_no_row(url: str, context: Context) -> None:
+    run(url, "insert into parted values (1, '2020-02-01', 'x')")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("insert into parted values (1, '2020-02-01', 'x')")
+    for script in ("create unique index on only parted (id, at)", "alter table only parted add unique (id, at)"):
+        assert {answer.status for answer in answers(context, script)} == {"met"}
+        run(url, script)
+    assert [answer.status for answer in answers(context, "create unique index on parted (id, at)")] == ["not_met"]
+
+
+def test_a_default_that_calls_functions_is_not_judged_and_nothing_is_called(url: str, context: Context) -> None:
+    script = "alter table users add column z int default nextval('s') check (z > 100)"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create sequence s")
+        assert [answer.status for answer in answers(context, script)] == ["not_judged"]
+        assert connection.execute("select last_value, is_called from s").fetchone() == (1, False)
+
+
+def test_an_expression_that_a_column_is_computed_by_anew_is_tried(url: str, context: Context) -> None:
+    script = "alter table made_of alter g set expression as (10 / i)"
+    assert [answer.offenders for answer in answers(context, script)] == [1]
+    with psycopg.connect(url) as connection:
+        sqlstate = "22012" if connection.info.server_version >= 170000 else "42601"
+    with pytest.raises(psycopg.Error) as caught:
+        run(url, script)
+    assert caught.value.sqlstate == sqlstate
 
 
 def test_the_rows_are_named_by_their_key(context: Context) -> None:

@@ -168,3 +168,32 @@ def test_a_refusal_counts_every_need_and_names_the_first(context: Context) -> No
     assert "what m1, m2, m3 and 4 more will need" in caught.value.message
     assert "and 2 more needs that are not met" in caught.value.message
     assert len(caught.value.details["report"]["needs"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("column", "offenders"),
+    [
+        ("z int check (z > 0) default 0", [2]),
+        ("z int default -1 check (x.z > n)", [2]),
+        ("z text check (z <> '') default ''", [2]),
+        ("z text default 0 check (z = '0')", [0]),
+        ("z int check (z is not null)", [2]),
+        ("z int check (z > 0)", [0]),
+        ("z int check (z > 0) check (z <= n) default 1", [0, 0]),
+        ("z real default 1.5 check (z > 1)", []),
+        ("z varchar(3) not null default 'a,b' check (z <> 'a,b' or n = 7)", [2]),
+    ],
+)
+def test_a_check_of_a_new_column_is_asked_with_its_default(
+    path: Path, context: Context, column: str, offenders: list[int]
+) -> None:
+    script = f"ALTER TABLE x ADD COLUMN {column};"
+    found = answers(context, script)
+    assert [answer.offenders for answer in found] == offenders, found
+    with closing(sqlite3.connect(path)) as connection:
+        if any(offenders):
+            assert found[0].sample[0][0] == "a", "rows are named by their key"
+            with pytest.raises(sqlite3.Error, match="CHECK constraint failed"):
+                connection.execute(script)
+        else:
+            connection.execute(script)

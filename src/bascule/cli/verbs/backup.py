@@ -235,6 +235,7 @@ def _scope(line: Line) -> str:
 def _what(line: Line) -> str:
     words = [_scope(line)] if line.problem is None else [f"cannot be read: {line.problem}"]
     words += ["encrypted"] if line.entry.encrypted else []
+    words += [each.partition(":")[0] for each in line.missing]
     words += [f"for {line.entry.migration}"] if line.entry.migration else []
     words += [f"of another target: {line.server}"] if line.problem is None and not line.own else []
     return ", ".join(words)

@@ -287,6 +287,7 @@ class PostgresDump:
             "origin": moment.facts.origin,
             "refresh": refreshed,
             "path": moment.facts.path,
+            "large_objects": moment.facts.large_objects,
             "parents": {table.name: list(table.parents) for table in moment.tables if table.parents},
         }
 

@@ -106,6 +106,8 @@ _REFUSALS: tuple[tuple[str, str, str], ...] = (
         "Write postgresql://user:password@host:5432/database, special characters as %XX.",
     ),
 )
+_FUNCTION = re.compile(r"^PL/\w+ (?:function )?(\S.*?\)|inline_code_block)", re.MULTILINE)
+"""In what a server says of where an error was, innermost first."""
 _WORTH_WAITING = ("too_many_connections", "not_ready")
 
 
@@ -227,6 +229,15 @@ def refusal(exc: psycopg.Error, *, schema: str, user: str, database: str, doing:
             hint="This is a standby, or the role or database is set to default_transaction_read_only. "
             "Use the primary, or a role that may write.",
         )
+    if (function := _foreign_function(exc, schema)) is not None:
+        return Refused(
+            message,
+            code="database_code_failed",
+            hint=f"It is the database's own function {function} that failed: an event trigger or a trigger calls it. "
+            "What was begun was undone. Bascule works with the search_path pg_catalog: write the names in that "
+            f"function with their schemas, or fix its own: ALTER FUNCTION {function} SET search_path = …",
+            details={"function": function},
+        )
     if sqlstate in ("42P01", "42883", "3F000", "42703"):
         return Refused(
             message,
@@ -237,6 +248,14 @@ def refusal(exc: psycopg.Error, *, schema: str, user: str, database: str, doing:
     if sqlstate == "53100":
         return Refused(message, code="disk_full", hint="Make room on the server, then run again.")
     return Refused(message, hint="Nothing was started. Look at the server's words, then run again.")
+
+
+def _foreign_function(exc: psycopg.Error, schema: str) -> str | None:
+    """The function in which it failed, where that is none of Bascule's; None where it failed in none."""
+    innermost = _FUNCTION.search(exc.diag.context or "")
+    if innermost is None or innermost[1].startswith((f"{schema}.", f'"{schema}".', "inline_code_block", "pg_temp")):
+        return None
+    return innermost[1]
 
 
 def _grants(schema: str, user: str, database: str) -> str:

@@ -54,6 +54,17 @@ BEGIN
 END
 $grants$;
 
+-- Options of foreign data wrappers, servers, user mappings, foreign tables and their columns: their values are passwords, as a
+-- rule, and what is kept and compared is a digest of each.
+CREATE OR REPLACE FUNCTION @schema@.shape_values(options pg_catalog.text[])
+RETURNS pg_catalog.jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $values$
+BEGIN
+  RETURN (SELECT jsonb_object_agg(split_part(pair, '=', 1),
+      left(encode(sha256(convert_to(pair, getdatabaseencoding()::name)), 'hex'), 16))
+    FROM unnest(options) AS pair);
+END
+$values$;
+
 -- Objects that are neither relations nor routines nor types: few, so all of them are looked at when one is concerned.
 CREATE OR REPLACE FUNCTION @schema@.shape_others() RETURNS pg_catalog.jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $others$
@@ -82,17 +93,16 @@ BEGIN
     FROM pg_publication AS p
     UNION ALL
     SELECT 'pg_foreign_data_wrapper'::regclass, oid, jsonb_build_object('owner', pg_get_userbyid(fdwowner),
-      'handler', nullif(fdwhandler, 0)::regprocedure, 'validator', nullif(fdwvalidator, 0)::regprocedure, 'options', fdwoptions,
+      'handler', nullif(fdwhandler, 0)::regprocedure, 'validator', nullif(fdwvalidator, 0)::regprocedure, 'option_values', @schema@.shape_values(fdwoptions),
       'grants', @schema@.shape_grants(fdwacl, 'F', fdwowner))
     FROM pg_foreign_data_wrapper
     UNION ALL
     SELECT 'pg_foreign_server'::regclass, s.oid, jsonb_build_object('owner', pg_get_userbyid(srvowner), 'wrapper', w.fdwname,
-      'type', srvtype, 'version', srvversion, 'options', srvoptions, 'grants', @schema@.shape_grants(srvacl, 'S', srvowner))
+      'type', srvtype, 'version', srvversion, 'option_values', @schema@.shape_values(srvoptions),
+      'grants', @schema@.shape_grants(srvacl, 'S', srvowner))
     FROM pg_foreign_server AS s JOIN pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
     UNION ALL
-    -- The values of its options are passwords, as a rule: only their names are kept.
-    SELECT 'pg_user_mapping'::regclass, umid, jsonb_build_object('options',
-      (SELECT jsonb_agg(split_part(pair, '=', 1) ORDER BY pair) FROM unnest(umoptions) AS pair))
+    SELECT 'pg_user_mapping'::regclass, umid, jsonb_build_object('option_values', @schema@.shape_values(umoptions))
     FROM pg_user_mappings
     UNION ALL
     SELECT 'pg_cast'::regclass, oid, jsonb_build_object('function', nullif(castfunc, 0)::regprocedure, 'context', castcontext,
@@ -378,8 +388,10 @@ BEGIN
         'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
         'partition_bound', CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
         'foreign', CASE WHEN c.relkind = 'f' THEN (
-          SELECT to_jsonb('SERVER ' || s.srvname || coalesce(' OPTIONS ' || f.ftoptions::text, ''))
+          SELECT to_jsonb('SERVER ' || s.srvname)
           FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END,
+        'option_values', CASE WHEN c.relkind = 'f' THEN (
+          SELECT @schema@.shape_values(f.ftoptions) FROM pg_foreign_table AS f WHERE f.ftrelid = c.oid) END,
         'comment', notes -> ('1259/' || c.oid || '/0')))
       INTO specials
       FROM pg_class AS c WHERE c.oid = ANY (table_ids || sequence_ids);
@@ -421,7 +433,7 @@ BEGIN
         'compression', CASE attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
         'statistics', CASE WHEN attstattarget >= 0 THEN attstattarget END,
         'options', to_jsonb(attoptions),
-        'foreign', to_jsonb(attfdwoptions),
+        'option_values', CASE WHEN attfdwoptions IS NOT NULL THEN @schema@.shape_values(attfdwoptions) END,
         'inherited', CASE WHEN attinhcount > 0 THEN CASE WHEN attislocal THEN 'and local' ELSE 'only' END END,
         'grants', @schema@.shape_grants(attacl, 'c', 0),
         'comment', notes -> ('1259/' || attrelid || '/' || attnum))))

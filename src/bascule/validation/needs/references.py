@@ -54,7 +54,7 @@ class References:
         if self.full and len(self.columns) > 1:
             some = " OR ".join(f"child.{name(column)} IS NOT NULL" for column in self.columns)
             offends = f"({offends}) OR (({some}) AND NOT ({whole}))"
-        return f"{self.child.rows(facts)} AS child WHERE {offends}"
+        return f"{self.child.rows(facts, 'child')} WHERE {offends}"
 
     def _missing(self, facts: Facts) -> str:
         if self.parent is None:

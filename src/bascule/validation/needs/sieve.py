@@ -101,7 +101,12 @@ class Sifted:
 def sieve(question: Question, facts: Facts, *, seconds: float) -> Sieve | None:
     """None: rows cannot be told apart by such a question."""
     asked = question.resolved(facts) if isinstance(question, Converts) else question
-    if not isinstance(asked, Rows | Computes) or asked.source.query or facts.dialect != "postgresql":
+    if (
+        not isinstance(asked, Rows | Computes)
+        or asked.source.query
+        or asked.source.adds
+        or facts.dialect != "postgresql"
+    ):
         return None
     if isinstance(asked, Rows):
         count, condition = "SELECT pg_catalog.count(*)", f" AND ({asked.offends}\n)"

@@ -47,6 +47,8 @@ class Source:
     query: str = ""
     """A query whose rows stand for those of `table`, with `columns` as names."""
     columns: tuple[str, ...] = ()
+    adds: tuple[str, str] | None = None
+    """A column that the rows do not have today, and the expression of its value."""
 
     def before(self) -> str:
         """What stands before the SELECT."""
@@ -54,14 +56,24 @@ class Source:
             return ""
         return f"WITH {name(self.table.name)}({', '.join(map(name, self.columns))}) AS (\n{self.query}\n)\n"
 
-    def rows(self, facts: Facts) -> str:
-        """What stands behind FROM."""
+    def rows(self, facts: Facts, called: str = "") -> str:
+        """What stands behind FROM. `called`: another name for it, which may also stand behind this."""
         if self.query:
-            return name(self.table.name)
+            return f"{name(self.table.name)}{f' AS {name(called)}' if called else ''}"
+        if self.adds is not None:
+            today = self.alias or self.table.name
+            column, value = self.adds
+            # Without a key their place is what tells the rows apart.
+            place = "" if facts.of(self.table).key else f", {name(today)}.{self.key(facts)[0]}"
+            inner = f"{name(today)}.*{place}, {value} AS {name(column)}"
+            return f"(SELECT {inner} FROM {self._today(facts, self.alias)}) AS {name(called or today)}"
+        return self._today(facts, called or self.alias)
+
+    def _today(self, facts: Facts, called: str) -> str:
         alone = facts.dialect == "postgresql" and (
             self.children is False or (self.children is None and facts.of(self.table).plain)
         )
-        alias = f" AS {name(self.alias)}" if self.alias else ""
+        alias = f" AS {name(called)}" if called else ""
         return f"{'ONLY ' if alone else ''}{table_name(self.table)}{alias}"
 
     def key(self, facts: Facts) -> tuple[str, ...]:

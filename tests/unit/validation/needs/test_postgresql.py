@@ -43,6 +43,24 @@ NEEDED = {
     "alter table t add foreign key (a) references p not valid;\nalter table t validate constraint t_a_fkey": [
         "t.a must refer to rows of p"
     ],
+    "alter table t add a int not null generated always as (b + 1) stored": [
+        "t.a must be computable from every row",
+        "t.a must not be NULL",
+    ],
+    "alter table t alter a set expression as (b + 1)": ["t.a must be computable from every row"],
+    "alter table t add column if not exists a numeric(5, 2) default -1 check (a > 0) unique references p": [
+        "CHECK (a > 0) must hold for the new t.a",
+        "the new t.a must be unique",
+        "t.a must refer to rows of p",
+    ],
+    "alter table t add a app.d default 3": ["t.a must have a default of its type"],
+    "create table p2 partition of p for values in (1, null)": [
+        "rows of the default partition of p must not belong to the new p2"
+    ],
+    "alter table p attach partition p2 for values from (1) to (2)": [
+        "rows of the default partition of p must not belong to the new p2",
+        "rows of p2 must belong to it as a partition of p",
+    ],
     "alter domain d set not null": ["columns of the domain d must not be NULL"],
     "alter domain d add check (value > 0)": ["columns of the domain d must pass its domain's new CHECK"],
     "alter domain d validate constraint c": ["constraint c of the domain d must hold"],
@@ -57,7 +75,10 @@ NEEDS_NOTHING = (
     "alter table t add a int not null default 0",
     "alter table t add a serial not null",
     "alter table t add a int generated always as identity",
-    "alter table t add a int not null generated always as (b + 1) stored",
+    "alter table t add a int default now() unique",
+    "create table p2 partition of p for values with (modulus 2, remainder 0)",
+    "create table p2 partition of p default",
+    "create table p (a int) partition by list (a);\ncreate table p2 partition of p for values in (1)",
     "alter table t add a int references p",
     "alter table t add a int unique",
     "alter table t add a int, add unique (a)",

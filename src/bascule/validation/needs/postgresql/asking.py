@@ -26,7 +26,7 @@ def need(
     **more: Any,
 ) -> Need:
     """`columns`: those of `table` on which it depends; `others`: other tables on which it does."""
-    others_doubt = next((words for other in others if (words := world.doubt(other))), "")
+    others_doubt = next(filter(None, map(world.doubt, others)), "")
     doubts = (doubt, world.doubt_of(table, *columns), others_doubt, _not_there_yet(world, table, columns))
     return Need(
         migration=world.migration,

@@ -13,17 +13,23 @@ from bascule.validation.needs.references import References
 from bascule.validation.needs.writing import Source
 
 
-def constraint(world: World, statement: Statement, table: ObjectName, node: Node) -> Iterator[Need]:
-    """Every row that refers to another finds it."""
+def constraint(
+    world: World,
+    statement: Statement,
+    table: ObjectName,
+    node: Node,
+    *,
+    child: Source | None = None,
+    doubt: str = "",
+) -> Iterator[Need]:
+    """Every row that refers to another finds it. `child`: where the rows are read that refer, if not the table."""
     columns = strings(node.get("fk_attrs", []))
     parent = relation(node["pktable"])
-    referenced = strings(node.get("pk_attrs", []))
+    referenced = strings(node.get("pk_attrs", [])) or world.keys.get(parent.name, ())
     if any(world.is_null(table, column) for column in columns):
         return
     made = world.is_made(parent)
-    doubt = "" if made else world.doubt_of(parent, *referenced)
-    if made:
-        doubt = world.doubt(parent)
+    doubt = doubt or (world.doubt(parent) if made else world.doubt_of(parent, *referenced))
     yield need(
         world,
         statement,
@@ -31,7 +37,7 @@ def constraint(world: World, statement: Statement, table: ObjectName, node: Node
         words=f"{column_words(table, columns)} must refer to rows of {shown(parent)}",
         offence="refer to none",
         question=References(
-            child=Source(table=world.today(table), children=None),
+            child=child or Source(table=world.today(table), children=None),
             columns=columns,
             parent=None if made else Source(table=world.today(parent), children=None),
             parent_columns=referenced,

@@ -15,10 +15,13 @@ from bascule.validation.needs.postgresql import (
     domain,
     exclusion,
     foreign_key,
+    new_column,
     not_null,
+    partition,
     stored,
     unique,
 )
+from bascule.validation.needs.postgresql.asking import columns_in
 from bascule.validation.needs.postgresql.glance import may_ask
 from bascule.validation.needs.postgresql.pieces import Pieces
 from bascule.validation.needs.postgresql.world import World, renaming
@@ -49,6 +52,8 @@ def _of_node(world: World, statement: Statement) -> list[Need]:
 def _read(world: World, statement: Statement, kind: str, node: Node) -> Iterator[Need]:
     if kind == "AlterTableStmt" and node["objtype"] in _OF_ROWS:
         yield from _alter_table(world, statement, node)
+    elif kind == "CreateStmt" and "partbound" in node:
+        yield from partition.made(world, statement, node)
     elif kind == "IndexStmt":
         yield from unique.index(world, statement, node)
     elif kind == "AlterDomainStmt":
@@ -97,6 +102,9 @@ def _command(
             yield from not_null.set_not_null(world, statement, table, command["name"], children=children)
         case "AT_AddColumn":
             column, missing = command["def"]["ColumnDef"], bool(command.get("missing_ok"))
+            yield from new_column.filled(
+                world, statement, table, column, written, only_if_missing=missing, children=children
+            )
             yield from not_null.added_column(
                 world, statement, table, column, only_if_missing=missing, children=children
             )
@@ -106,7 +114,12 @@ def _command(
             yield from _constraint(world, statement, table, command["def"]["Constraint"], written, children=children)
         case "AT_ValidateConstraint":
             yield from stored.validated(world, statement, table, command["name"], _again)
-        case "AT_AttachPartition" | "AT_DetachPartition" | "AT_AddInherit" | "AT_DropInherit":
+        case "AT_SetExpression":
+            yield from new_column.computed_anew(world, statement, table, command, written, children=children)
+        case "AT_AttachPartition":
+            yield from partition.attached(world, statement, table, command["def"]["PartitionCmd"], written)
+            world.go_blind(f"{world.migration}, line {statement.line} changes which rows {shown(table)} has")
+        case "AT_DetachPartition" | "AT_AddInherit" | "AT_DropInherit":
             words = f"{world.migration}, line {statement.line} changes which rows {shown(table)} has"
             world.go_blind(words)
 
@@ -120,7 +133,7 @@ def _constraint(
     def asked(statement: Statement) -> list[Need]:
         match kind:
             case "CONSTR_PRIMARY" | "CONSTR_UNIQUE":
-                return list(unique.constraint(world, statement, table, node))
+                return list(unique.constraint(world, statement, table, node, children=children))
             case "CONSTR_CHECK" if node.get("is_enforced"):
                 return list(check.constraint(world, statement, table, node, written, children=children))
             case "CONSTR_FOREIGN" if node.get("is_enforced"):
@@ -139,7 +152,10 @@ def _constraint(
 
 
 def _name_of(table: ObjectName, node: Node) -> str:
-    """Its own, or the one that the server gives a foreign key."""
+    """Its own, or the one that the server gives a foreign key or a check of it."""
+    if node["contype"] == "CONSTR_CHECK" and "conname" not in node:
+        columns = set(columns_in(node.get("raw_expr")))
+        return "_".join((table.name, *(columns if len(columns) == 1 else ()), "check"))
     return node.get("conname") or "_".join((table.name, *strings(node.get("fk_attrs", [])), "fkey"))
 
 

@@ -18,15 +18,21 @@ from bascule.validation.needs.writing import name
 _SAME_EQUALITY = ("_pattern_ops", "_ops")
 
 
-def constraint(world: World, statement: Statement, table: ObjectName, node: Node) -> Iterator[Need]:
-    """A UNIQUE or PRIMARY KEY constraint; one that takes an index that is there needs nothing."""
+def constraint(
+    world: World, statement: Statement, table: ObjectName, node: Node, *, children: bool = True
+) -> Iterator[Need]:
+    """A UNIQUE or PRIMARY KEY constraint; one that takes an index that is there needs nothing. `children` False: of a
+    partitioned table alone, which has no rows itself.
+    """
+    divided = None if children else False
     columns = strings(node.get("keys", []))
     if "indexname" in node or not columns:
         return
     doubt = "WITHOUT OVERLAPS compares ranges, which is not looked at" if node.get("without_overlaps") else ""
     primary = node["contype"] == "CONSTR_PRIMARY"
     if primary:
-        from_ = source(world, table, children=None)
+        world.keys[table.name] = tuple(columns)
+        from_ = source(world, table, children=divided)
         words = f"the primary key {column_words(table, columns)} must not be NULL"
         question = Rows(source=from_, offends=null(columns), columns=columns, unless_not_null=columns)
         yield need(world, statement, table, words=words, offence="are NULL there", question=question, columns=columns)
@@ -34,7 +40,7 @@ def constraint(world: World, statement: Statement, table: ObjectName, node: Node
     if distinct and any(world.is_null(table, column) for column in columns):
         return
     parts = tuple(Part(expression=name(column), label=column) for column in columns)
-    yield _unique(world, statement, table, parts, columns, doubt=doubt, distinct=distinct)
+    yield _unique(world, statement, table, parts, columns, doubt=doubt, distinct=distinct, children=divided)
 
 
 def index(world: World, statement: Statement, node: Node) -> Iterator[Need]:
@@ -58,6 +64,8 @@ def index(world: World, statement: Statement, node: Node) -> Iterator[Need]:
     if node.get("if_not_exists") and "idxname" in node:
         more["unless"] = ObjectName(kind="relation", name=node["idxname"], schema=table.schema)
     expressions = [node.get("whereClause"), *(each.get("expr") for each in elements)]
+    if not node["relation"].get("inh"):
+        more["children"] = False  # The index of a partitioned table alone has no rows in it.
     yield _unique(
         world,
         statement,
@@ -81,10 +89,13 @@ def _unique(
     doubt: str,
     distinct: bool,
     where: str = "",
+    children: bool | None = None,
     **more: Any,
 ) -> Need:
     of = column_words(table, [part.label for part in parts])
-    question = Duplicates(source=source(world, table, children=None), parts=parts, where=where, nulls_distinct=distinct)
+    question = Duplicates(
+        source=source(world, table, children=children), parts=parts, where=where, nulls_distinct=distinct
+    )
     return need(
         world,
         statement,

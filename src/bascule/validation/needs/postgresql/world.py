@@ -43,6 +43,8 @@ class World:
     """Types that the pending set makes or changes."""
     later: dict[tuple[str, str], Callable[[Statement], Sequence[Need]]] = field(default_factory=dict)
     """(Table or domain, constraint) added NOT VALID: what it needs of the world in which it is validated."""
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Table → the primary key that the pending set gives it."""
     changes: list[Change] = field(default_factory=list)
     triggered: set[str] = field(default_factory=set)
     """Tables that are given triggers or rules."""

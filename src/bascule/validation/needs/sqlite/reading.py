@@ -14,7 +14,7 @@ from bascule.validation.needs.sqlite.definition import read_table
 from bascule.validation.needs.sqlite.world import World
 
 _UNIQUE_INDEX = re.compile(r"\s*create\s+unique\s+index\b", re.IGNORECASE)
-_ADDS = re.compile(r"\bnot\s+null\b", re.IGNORECASE)
+_ADDS = re.compile(r"\bnot\s+null\b|\bcheck\b", re.IGNORECASE)
 _FILLS = re.compile(r"\bselect\b", re.IGNORECASE)
 _CHANGES = ("INSERT", "UPDATE", "DELETE")
 
