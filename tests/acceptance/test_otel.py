@@ -259,7 +259,7 @@ def test_a_collector_that_is_not_there_delays_the_end_by_two_seconds_at_most(sma
     begun = time.monotonic()
     told = small.well("up", **address)
     # Two seconds, and what the command takes by itself on a machine that is busy.
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 12
     assert "OpenTelemetry was not told all of it" in told.err
     assert "Traceback" not in told.err
     assert small.names() == {"20240101000000_one"}
@@ -271,7 +271,7 @@ def test_a_collector_that_does_not_answer_delays_the_end_by_two_seconds_at_most(
     collector.gate.clear()
     begun = time.monotonic()
     told = small.well("up")
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 12
     assert "OpenTelemetry was not told all of it: nobody took it within 2 s" in told.err
 
 

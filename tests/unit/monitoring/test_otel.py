@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -102,9 +103,10 @@ class Server:
 def test_a_job_is_done_as_it_would_be_and_its_failure_comes_out_as_it_is(failure: BaseException) -> None:
     well, ill = Server(there=False), Server(failure=failure)
     recorder = Recorder(cast("Target", well), about={}, clean=str)
-    assert recording(cast("Target", well), recorder).perform(JOB, lease=cast("Any", None)) == Performed(ms=1)
-    with pytest.raises(type(failure)) as caught:
-        recording(cast("Target", ill), recorder).perform(JOB, lease=cast("Any", None))
+    with recorder.around("up"):
+        assert recording(cast("Target", well), recorder).perform(JOB, lease=cast("Any", None)) == Performed(ms=1)
+        with pytest.raises(type(failure)) as caught:
+            recording(cast("Target", ill), recorder).perform(JOB, lease=cast("Any", None))
     assert caught.value is failure
 
 
@@ -113,6 +115,17 @@ def test_a_call_that_did_nothing_hands_nothing_over() -> None:
     with recorder.around("up"):
         pass
     assert recorder.hand_over(lambda: [][0]) is None
+
+
+def test_what_happens_outside_of_a_call_is_not_kept() -> None:
+    threads, server = threading.active_count(), Server()
+    recorder = Recorder(cast("Target", server), about={}, clean=str)
+    publish = recorder.listening(lambda event: None)
+    for _ in range(3):
+        publish(event("alert_created"))
+        recording(cast("Target", server), recorder).perform(JOB, lease=cast("Any", None))
+    assert recorder.hand_over() is None
+    assert threading.active_count() == threads
 
 
 def test_what_waits_is_bounded_and_what_is_dropped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

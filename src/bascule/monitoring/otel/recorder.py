@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bascule.domain.event import Event
 from bascule.errors import BasculeError
-from bascule.monitoring.otel.notes import AuthorsJob, CallBegun, CallEnded, JobFailed
+from bascule.monitoring.otel.notes import AuthorsJob, CallBegun, CallEnded, JobFailed, Note
 from bascule.monitoring.otel.sender import Sender
 from bascule.ports.database import Job, Performed, Target, WorkFailed
 
@@ -45,20 +45,26 @@ class Recorder:
         self._placed = False
         self._error = ""
         self._sender = Sender(about=about, dialect=target.dialect, clean=clean, around=_active_context())
-        self._note = self._sender.put
+        self._note: Callable[[Note], None] = _nowhere
+        """Where notes go. What happens outside of a call is nobody's: a server looks after its alerts for months."""
 
     @contextmanager
     def around(self, action: str) -> Iterator[None]:
         """As the port."""
+        self._note = self._sender.put
         self._note((self._clock(), CallBegun(action=action)))
         try:
             yield
         except BaseException as error:
             state = error.state if isinstance(error, BasculeError) else "unknown"
             self._error = _code_of(error)
-            self._sender.last((self._clock(), CallEnded(error=self._error, state=state)))
+            self._end(CallEnded(error=self._error, state=state))
             raise
-        self._sender.last((self._clock(), CallEnded()))
+        self._end(CallEnded())
+
+    def _end(self, ended: CallEnded) -> None:
+        self._note = _nowhere
+        self._sender.last((self._clock(), ended))
 
     def hand_over(self, measures: Callable[[], Iterable[Family]] | None = None) -> str | None:
         """As the port."""
@@ -68,20 +74,19 @@ class Recorder:
 
     def listening(self, publish: Callable[[Event], None]) -> Callable[[Event], None]:
         """The same bus, with this before it."""
-        note, clock = self._note, self._clock
 
         def heard(event: Event) -> None:
             # Of the progress only that a statement begins: the rest is as much as somebody cares to look.
             if event.name != "migration.progress" or "begins" in event.data:
-                note((clock(), event))
+                self._note((self._clock(), event))
             publish(event)
 
         return heard
 
     def job(self, job: Job, act: Callable[[], Performed], *, author: bool = False) -> Performed:
         """Do it. `author`: the statements are those that an author's Python sends."""
-        if not (job.statements or author):
-            # Bookkeeping of ours, which is part of what the migration takes.
+        if self._note is _nowhere or not (job.statements or author):
+            # Statements of nobody: bookkeeping of ours, which is part of what the migration takes.
             return act()
         if not self._placed:
             self._note_place()
@@ -103,6 +108,10 @@ class Recorder:
         self._placed = True
         with suppress(BasculeError, WorkFailed):
             self._note((self._clock(), self._target.describe()))
+
+
+def _nowhere(_note: Note) -> None:
+    """Nobody keeps it."""
 
 
 def _failed(failure: WorkFailed) -> JobFailed:

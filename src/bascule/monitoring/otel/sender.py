@@ -24,6 +24,8 @@ MOST: Final = 100_000
 """Notes that wait; what comes then is dropped until some were sent."""
 LONGEST: Final = 10.0
 """Seconds for which the end of a run waits at most, while what is sent is taken."""
+_FOR_MEASURES: Final = 60.0
+"""Seconds for which the thread waits for metrics, once the call is over. Of small calls nobody has any."""
 _PAUSE: Final = 0.5
 """Seconds between two looks at what has been written down."""
 
@@ -118,12 +120,13 @@ class Sender:
         lost = known.lost
         story = Story(about=self._about, dialect=self._dialect)
         spans = Spans(known.tracer(), clean=self._clean, around=self._around, flush=lambda: self._flush(known, lost))
-        self._drain(story, spans)
-        while not self._closing.wait(_PAUSE):
+        while True:
             self._drain(story, spans)
+            if story.is_over or self._closing.wait(_PAUSE):
+                break
         self._drain(story, spans)
         self._flush(known, lost)
-        if self._measures:
+        if self._closing.wait(_FOR_MEASURES) and self._measures:
             known.tell(self._measures)
         return known.problem(since=lost) or (f"{self.dropped} notes were dropped" if self.dropped else None)
 

@@ -54,7 +54,8 @@ class Story:
         self._action = "run"
         self._begun = 0
         self._root: int | None = None
-        self._over = False
+        self.is_over = False
+        """The call has ended."""
         self._migrations: dict[str, tuple[int, str]] = {}
         """By run id the span of the migration that is under way, and its name."""
         self._job: tuple[int, Job] | None = None
@@ -66,7 +67,7 @@ class Story:
 
     def take(self, at: int, noted: Noted) -> Iterator[Record]:
         """What that makes begin and end."""
-        if self._over:
+        if self.is_over:
             return
         match noted:
             case CallBegun():
@@ -96,6 +97,7 @@ class Story:
             yield Begun(self._root, None, f"bascule {self._action}", self._begun or at, about)
 
     def _call_ends(self, at: int, ended: CallEnded) -> Iterator[Record]:
+        self.is_over = True
         if self._root is None and not ended.error:
             return
         yield from self._run(at)
@@ -106,7 +108,6 @@ class Story:
         # Which database it is was known only when the first job came.
         about = {**self._place, "bascule.state": ended.state} if ended.state else self._place
         yield Ended(self._root, at, about, ended.error)
-        self._over = True
 
     def _parent(self, run_id: str, migration: str) -> int | None:
         found = self._open(run_id, migration)
