@@ -29,7 +29,7 @@ class DidNotWork(Exception):
 
 def environment(**more: str) -> dict[str, str]:
     """This process's, without what would change how Python starts or where Bascule looks."""
-    foreign = ("PYTHON", "PG", "DATABASE_", "BASCULE_", "MIGRATION_", "COVERAGE_")
+    foreign = ("PYTHON", "PG", "DATABASE_", "BASCULE_", "MIGRATION_", "COVERAGE_", "OTEL_", "TRACE")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | more
 
 

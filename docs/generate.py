@@ -38,7 +38,7 @@ WITHOUT_EFFECT: set[str] = set()
 
 _TARGET = ("database_", "password_", "default_database", "direct_url", "state_url", "default_target", "environment")
 _LIMITS = ("lock_wait", "limits.")
-_MONITORING = ("health.", "metrics_dir", "monitoring.", "log_", "alerts", "webhook")
+_MONITORING = ("health.", "metrics_dir", "monitoring.", "log_", "otel", "alerts", "webhook")
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<what>[^\n]+?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 

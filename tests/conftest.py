@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_SETTINGS = ("PG", "DATABASE_", "BASCULE_", "MIGRATION_", "XDG_")
+_SETTINGS = ("PG", "DATABASE_", "BASCULE_", "MIGRATION_", "XDG_", "OTEL_", "TRACE")
 _SINGLE_SETTINGS = {"LOG_LEVEL", "NO_COLOR", "FORCE_COLOR", "COLUMNS"}
 _MARK_BY_FIXTURE = {"bascule_postgres_bin": "postgresql", "bascule_pgbouncer": "pgbouncer", "chromium": "browser"}
 _MEMORY = Path("/dev/shm")

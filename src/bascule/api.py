@@ -464,6 +464,7 @@ def _opened(
             if keep_measured(context):
                 wiring.keep_textfile(settings, context)
             wiring.keep_watch(settings, context)
+            wiring.tell_otel(settings, context)
             _note_head(context)
     except BasculeError as error:
         _clean(error, settings)

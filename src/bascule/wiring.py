@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.domain.alert import Alert
     from bascule.domain.event import Event
+    from bascule.domain.family import Family
     from bascule.domain.health import Health
     from bascule.domain.metrics import Metrics
     from bascule.domain.migration import Hook
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bascule.monitoring.alerts.sending import Hand, Outbox
     from bascule.monitoring.alerts.watching import Looked, Watch
     from bascule.monitoring.kept import Kept
+    from bascule.monitoring.otel.recorder import Recorder
     from bascule.monitoring.rounds import Rounds
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.database import Target
@@ -142,6 +144,11 @@ def context(
         from bascule.services.statement_log import logging_statements
 
         target = logging_statements(target, settings.clean)
+    telemetry = None if read_only else _recorder(settings, target, say)
+    if telemetry is not None:
+        from bascule.monitoring.otel.performing import recording
+
+        target, publish = recording(target, telemetry), telemetry.listening(publish)
     measured: Callable[[], Sequence[Performance]] = tuple
     if settings.monitoring_enabled and not read_only:
         from bascule.monitoring.sampler import Sampler
@@ -186,6 +193,7 @@ def context(
         stopping=stopping,
         trail=None if read_only else trail(settings, target, where=where),
         measured=measured,
+        telemetry=telemetry,
         conceal=settings.conceal if settings.hidden_variables else str,
     )
 
@@ -199,6 +207,123 @@ def _debugging() -> bool:
     import logging
 
     return logging.getLogger("bascule.sql").isEnabledFor(logging.DEBUG)
+
+
+def _recorder(settings: Settings, target: Target, say: Callable[[str], None]) -> Recorder | None:
+    """Who writes down for OpenTelemetry what is done; None where that is switched off, or cannot be had, which is said.
+    Loads nothing of OpenTelemetry.
+    """
+    if not _otel_is_on(settings):
+        return None
+    missing = _missing_of_otel()
+    if missing:
+        say(
+            f"OpenTelemetry is told nothing: `otel` is switched on, and {missing} is not installed. "
+            "pip install 'bascule[otel]' brings it."
+        )
+        return None
+    from bascule.monitoring.otel.recorder import Recorder
+
+    about: dict[str, str] = {"bascule.environment": settings.environment}
+    if settings.target is not None:
+        about["bascule.target"] = settings.target
+    address = settings.address
+    if address is not None and address.url.host:
+        about["server.address"] = address.url.host
+    return Recorder(target, about=about, clean=settings.clean)
+
+
+def _otel_is_on(settings: Settings) -> bool:
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return settings.otel and settings.monitoring_enabled and not disabled
+
+
+def _missing_of_otel() -> str:
+    from importlib.util import find_spec
+
+    for module in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        try:
+            if find_spec(module) is not None:
+                continue
+        except ModuleNotFoundError:
+            pass
+        return module
+    return ""
+
+
+def tell_otel(settings: Settings, context: Context) -> None:
+    """After something was done: hand its trace and the metrics over. Never raises, and waits for two seconds at most:
+    what was done is done.
+    """
+    telemetry = context.telemetry
+    if telemetry is None:
+        return
+    from bascule.config.url import mask
+
+    problem = telemetry.hand_over(lambda: _measures(settings, context))
+    if problem is not None:
+        context.say(f"OpenTelemetry was not told all of it: {mask(settings.clean(problem))}.")
+
+
+def _metrics_interval() -> float:
+    """Seconds between two times at which a server sends its metrics."""
+    given = os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", "")
+    return max(1.0, int(given) / 1000) if given.isascii() and given.isdigit() else 60.0
+
+
+def _tell_measures(settings: Settings) -> None:
+    """What a server does again and again: send all metrics, health among them. Raises what goes wrong."""
+    from bascule.errors import BasculeError
+    from bascule.monitoring.otel.providers import providers
+    from bascule.monitoring.prometheus import families
+    from bascule.services.metrics import metrics
+    from bascule.services.performance import performance
+
+    opened = context(settings, publish=lambda event: None, say=lambda words: None, read_only=True)
+    try:
+        report = _status(opened)
+        found = families(
+            metrics(opened),
+            health=health(settings, opened, report=report),
+            performance=performance(opened, limit=1),
+            pending=len(report.pending),
+        )
+        told = _labelled(settings, opened, found)
+    finally:
+        opened.target.close()
+    known = providers()
+    lost = known.lost
+    known.tell(told)
+    if (problem := known.problem(since=lost)) is not None:
+        raise BasculeError(f"OpenTelemetry was not told all of it: {settings.clean(problem)}.")
+
+
+def _measures(settings: Settings, context: Context) -> tuple[Family, ...]:
+    """What `prometheus` tells, but for health: to look at that takes longer than a short run. Empty where it cannot be
+    had.
+    """
+    from bascule.errors import BasculeError
+    from bascule.monitoring.prometheus import families
+    from bascule.ports.database import WorkFailed
+    from bascule.services.metrics import metrics
+    from bascule.services.performance import performance
+
+    try:
+        found = families(
+            metrics(context), performance=performance(context, limit=1), pending=len(_status(context).pending)
+        )
+        return _labelled(settings, context, found)
+    except (BasculeError, WorkFailed):
+        return ()
+
+
+def _labelled(settings: Settings, context: Context, found: Sequence[Family]) -> tuple[Family, ...]:
+    from dataclasses import replace
+
+    target = settings.target or context.target.describe().database
+    return tuple(
+        replace(each, values=[({"target": target, **labels}, value) for labels, value in each.values]) for each in found
+    )
 
 
 def trail(settings: Settings, target: Target, *, where: str = "command line", who: str | None = None) -> Trail:
@@ -590,12 +715,19 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
         clean=settings.clean,
         between_clean_ups=settings.cleanup_interval,
     )
+    duties = [
+        Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY),
+        Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval)),
+        Duty(name="Cleaning up", work=mine.tidy, every=min(3600.0, max(1.0, settings.cleanup_interval))),
+    ]
+    if _otel_is_on(settings) and not _missing_of_otel():
+        from functools import partial
+
+        duties.append(
+            Duty(name="Telling OpenTelemetry", work=partial(_tell_measures, settings), every=_metrics_interval())
+        )
     return Rounds(
-        duties=(
-            Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY),
-            Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval)),
-            Duty(name="Cleaning up", work=mine.tidy, every=min(3600.0, max(1.0, settings.cleanup_interval))),
-        ),
+        duties=tuple(duties),
         close=mine.close,
     )
 

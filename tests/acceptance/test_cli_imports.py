@@ -22,6 +22,8 @@ HEAVY = {
     "importlib.metadata",
     "logging",
     "multiprocessing",
+    "opentelemetry.sdk",
+    "opentelemetry.trace",
     "postgast",
     "psycopg",
     "pydantic",
@@ -130,3 +132,17 @@ def test_an_sql_up_on_postgresql_loads_no_orm(tmp_path: Path, bascule_postgres_u
     project = Project(tmp_path, DATABASE_URL=bascule_postgres_url)
     project.write("20240101000000_one", "create table one (id integer);", "drop table one;")
     assert not modules(project, "up") & {"sqlalchemy", "alembic", "pydantic", "rich"}
+
+
+def test_opentelemetry_is_loaded_by_what_has_done_something_and_nothing_else(project: Project) -> None:
+    project.environment |= {"MIGRATION_OTEL": "true", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+    for line in (("status",), ("plan",), ("history",)):
+        assert not {
+            name for name in modules(project, *line) if "opentelemetry" in name or "bascule.monitoring.otel" in name
+        }, line
+    # That it is installed is found out without importing it.
+    assert heavy(modules(project, "up", "--dry-run")) == {"sqlite3"}
+    assert {"opentelemetry.sdk", "opentelemetry.trace"} <= modules(project, "up")
+    again = modules(project, "up")
+    assert heavy(again) == {"sqlite3"}
+    assert not {name for name in again if name.startswith("bascule.engine")}

@@ -83,6 +83,7 @@ def _keep_measured(settings: Settings, context: Context) -> None:
     if keep_measured(context):
         wiring.keep_textfile(settings, context)
     wiring.keep_watch(settings, context)
+    wiring.tell_otel(settings, context)
 
 
 def _asked() -> tuple[str, dict[str, object]]:

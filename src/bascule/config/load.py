@@ -234,6 +234,7 @@ class _Assembly:
             validation=self._group("validation."),
             health=self._group("health."),
             monitoring_enabled=self._value("monitoring.enabled"),
+            otel=self._value("otel"),
             health_check_interval=self._value("monitoring.health_check_interval"),
             cleanup_interval=self._value("monitoring.cleanup_interval"),
             server=self._group("server."),

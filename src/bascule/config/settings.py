@@ -84,6 +84,8 @@ class Settings:
     health: Mapping[str, Any] = field(repr=False)
     """All settings of the group ``health``, by name."""
     monitoring_enabled: bool
+    otel: bool
+    """OpenTelemetry is told of runs."""
     health_check_interval: float
     cleanup_interval: float
     server: Mapping[str, Any] = field(repr=False)

@@ -295,6 +295,13 @@ ENTRIES: tuple[Entry, ...] = (
         optional=True,
     ),
     _entry(
+        "otel",
+        "flag",
+        "tell OpenTelemetry of runs and metrics, as the OTEL_* variables say; needs the extra otel",
+        default=False,
+        variable="MIGRATION_OTEL",
+    ),
+    _entry(
         "alerts.failures", "count", "so many failed runs within alerts.failures_within are an alert; 0: none", default=3
     ),
     _entry("alerts.failures_within", "seconds", "the time in which they are counted", default=3600.0),

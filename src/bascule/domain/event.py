@@ -22,4 +22,4 @@ class Event:
     at: datetime
     data: Mapping[str, Any] = field(default_factory=dict)
     """For progress: ``step``, ``steps``, ``statement``, ``phase``, ``percent`` (0 to 100 or None), ``elapsedMs``,
-    ``waiting`` (who blocks, in words)."""
+    ``waiting`` (who blocks, in words), ``begins`` (only where the statement is just being sent)."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from bascule.domain.family import Family
 from bascule.domain.health import CHECKS, Health
 from bascule.domain.metrics import Metrics
 from bascule.domain.performance import Performance
@@ -15,14 +16,6 @@ from bascule.errors import Refused
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _RANK = {"healthy": 0, "degraded": 1, "unhealthy": 2}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    name: str
-    kind: str
-    help: str
-    values: Sequence[tuple[Mapping[str, str], float | int | None]]
 
 
 def exposition(
@@ -34,14 +27,26 @@ def exposition(
     labels: Mapping[str, str] | None = None,
 ) -> str:
     """The text of ``/metrics``. `labels` stand at each value."""
-    families = [*_runs(metrics), *_own(metrics), *_custom(metrics)]
+    found = families(metrics, health=health, performance=performance, pending=pending)
+    return "".join(_written(family, labels or {}) for family in found)
+
+
+def families(
+    metrics: Metrics,
+    *,
+    health: Health | None = None,
+    performance: Sequence[Performance] = (),
+    pending: int | None = None,
+) -> tuple[Family, ...]:
+    """All metrics, for whoever is told of them."""
+    found = [*_runs(metrics), *_own(metrics), *_custom(metrics)]
     if pending is not None:
-        families.append(_one("bascule_migrations_pending", "gauge", "Migrations that are not applied.", pending))
+        found.append(_one("bascule_migrations_pending", "gauge", "Migrations that are not applied.", pending))
     if health is not None:
-        families += _health(health)
+        found += _health(health)
     if performance:
-        families += _last_run(performance[0])
-    return "".join(_written(family, labels or {}) for family in families)
+        found += _last_run(performance[0])
+    return tuple(found)
 
 
 def write_textfile(folder: Path, text: str, *, name: str = "bascule") -> Path:
@@ -63,8 +68,8 @@ def write_textfile(folder: Path, text: str, *, name: str = "bascule") -> Path:
     return path
 
 
-def _runs(metrics: Metrics) -> Iterable[_Family]:
-    yield _Family(
+def _runs(metrics: Metrics) -> Iterable[Family]:
+    yield Family(
         name="bascule_runs_total",
         kind="counter",
         help="Runs that have ended, by direction and outcome.",
@@ -84,7 +89,7 @@ def _runs(metrics: Metrics) -> Iterable[_Family]:
         metrics.validation_failures,
     )
     if metrics.validation_failures_by_rule:
-        yield _Family(
+        yield Family(
             name="bascule_validation_rule_failures_total",
             kind="counter",
             help="The same by rule.",
@@ -95,7 +100,7 @@ def _runs(metrics: Metrics) -> Iterable[_Family]:
         yield _one("bascule_last_run_timestamp_seconds", "gauge", "When the last migration was applied.", at)
 
 
-def _own(metrics: Metrics) -> Iterable[_Family]:
+def _own(metrics: Metrics) -> Iterable[Family]:
     own = metrics.monitoring
     if own:
         share = float(own.get("sharePercent", 0.0)) / 100
@@ -106,15 +111,15 @@ def _own(metrics: Metrics) -> Iterable[_Family]:
         yield _one("bascule_monitoring_dropped", "gauge", "Looks that were lost in the newest runs.", dropped)
 
 
-def _custom(metrics: Metrics) -> Iterable[_Family]:
+def _custom(metrics: Metrics) -> Iterable[Family]:
     for name, value in metrics.custom.items():
         plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
         yield _one(f"bascule_custom_{plain}", "gauge", "A metric of the application's own.", value)
 
 
-def _health(health: Health) -> Iterable[_Family]:
+def _health(health: Health) -> Iterable[Family]:
     checks = health.checks
-    yield _Family(
+    yield Family(
         name="bascule_health",
         kind="gauge",
         help="0 healthy, 1 degraded, 2 unhealthy.",
@@ -124,7 +129,7 @@ def _health(health: Health) -> Iterable[_Family]:
     yield _one("bascule_health_check_timestamp_seconds", "gauge", "When health was looked at.", at)
 
 
-def _last_run(record: Performance) -> Iterable[_Family]:
+def _last_run(record: Performance) -> Iterable[Family]:
     for name, unit, factor, what in (
         ("execution_ms", "seconds", 0.001, "Time"),
         ("cpu_ms", "cpu_seconds", 0.001, "Processor time of Bascule's process"),
@@ -139,11 +144,11 @@ def _last_run(record: Performance) -> Iterable[_Family]:
             yield _one(f"bascule_last_run_{unit}", "gauge", f"{what} of the newest run.", value * factor)
 
 
-def _one(name: str, kind: str, words: str, value: float | int) -> _Family:
-    return _Family(name=name, kind=kind, help=words, values=(({}, value),))
+def _one(name: str, kind: Literal["counter", "gauge"], words: str, value: float | int) -> Family:
+    return Family(name=name, kind=kind, help=words, values=(({}, value),))
 
 
-def _written(family: _Family, labels: Mapping[str, str]) -> str:
+def _written(family: Family, labels: Mapping[str, str]) -> str:
     lines = [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
     for own, value in family.values:
         if value is not None:

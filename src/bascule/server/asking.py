@@ -114,6 +114,12 @@ def place_of(request: Request) -> str:
     return f"rest {request.client.host if request.client else 'unknown'}"
 
 
+def trace_of(request: Request) -> dict[str, str]:
+    """The trace that the caller is in, as variables of a worker's environment (W3C Trace Context)."""
+    given = {name.upper(): request.headers.get(name, "") for name in ("traceparent", "tracestate")}
+    return {name: value for name, value in given.items() if value and len(value) <= 512 and value.isprintable()}
+
+
 def own_origin(request: Request) -> bool:
     """The page that sent it is ours: a browser says so in Origin, and no script can change that."""
     origin = request.headers.get("origin")

@@ -97,11 +97,18 @@ class MigrationController:
         return self._answered(end)
 
     async def run(
-        self, verb: str, name: str, arguments: Mapping[str, Any], *, by: Mapping[str, str], later: bool
+        self,
+        verb: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        by: Mapping[str, str],
+        later: bool,
+        trace: Mapping[str, str],
     ) -> Response:
         """The answer of a run; while it takes longer than a caller waits, 202 and where to follow it."""
         full, run_id = await self.readers.ask(lambda context: self._promised(context, name))
-        job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by)
+        job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace)
         end = await wait_for(job, self.options.soon if later else self.options.longest_answer)
         if end is not None:
             return self._answered(end)

@@ -81,6 +81,7 @@ def _changing(task: Task, action: str, what: Mapping[str, Any]) -> Iterator[Cont
         if keep_measured(context):
             wiring.keep_textfile(task.settings, context)
         wiring.keep_watch(task.settings, context)
+        wiring.tell_otel(task.settings, context)
         context.target.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -63,8 +64,11 @@ class Work:
         run_id: str = "",
         by: Mapping[str, str] | None = None,
         settings: Mapping[str, Any] | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> Job:
-        """Begin it. Raises `Problem` (503) where too much is under way."""
+        """Begin it. `trace`: variables that name the trace it is part of. Raises `Problem` (503) where too much is
+        under way.
+        """
         with self._lock:
             if len(self._jobs) >= self._most:
                 raise Problem(
@@ -80,6 +84,7 @@ class Work:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=self._recipe.folder,
+                env=_environment(trace or {}),
                 start_new_session=True,
             )
             job = Job(verb=verb, run_id=run_id, process=process)
@@ -131,6 +136,12 @@ class Work:
     def _tell(self, job: Job) -> None:
         for listener in tuple(self.listeners):
             listener(job)
+
+
+def _environment(trace: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without the trace in which the server itself was started, and maybe long ago."""
+    own = {name: value for name, value in os.environ.items() if name not in ("TRACEPARENT", "TRACESTATE")}
+    return {**own, **trace}
 
 
 async def wait_for(job: Job, seconds: float) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def create(context: Context, request: CreateRequest) -> Line:
             is called so.
         TargetUnreachable, LockNotAvailable, ConfigError, Interrupted: as they say.
     """
-    backups = means(context)
+    backups, begun = means(context), context.clock.monotonic()
     context.target.prepare()
     identity = target_identity(context)
     for left in backups.dumper.sweep():
@@ -83,6 +83,7 @@ def create(context: Context, request: CreateRequest) -> Line:
         backupPath=path_of(backups.store, manifest.id),
         scope=manifest.scope,
         size=manifest.stored_bytes,
+        executionTime=round((context.clock.monotonic() - begun) * 1000),
     )
     proof = verify_one(context, backups, manifest.id, Known(digest=digest), identity)
     if not proof.good:

@@ -98,6 +98,7 @@ def verify_one(
 ) -> Proof:
     """Prove one, and write down what came out. Raises what keeps it from being looked at: `Interrupted`, no server."""
     chosen: VerifyMode = mode or backups.verify
+    begun = context.clock.monotonic()
     path = path_of(backups.store, backup_id)
     try:
         proof = _looked_at(context, backups, backup_id, known, identity, chosen)
@@ -128,6 +129,7 @@ def verify_one(
         mode=proof.mode,
         problem=proof.why or None,
         unread=proof.unread,
+        executionTime=round((context.clock.monotonic() - begun) * 1000),
     )
     return _with_known(context, proof, known)
 

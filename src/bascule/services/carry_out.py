@@ -195,7 +195,7 @@ class CarryOut:
         return facts.with_mark(BEGUN, whole)
 
     def _marked(self, step: Step, last: bool, facts: Facts) -> Facts:
-        self._tell(step, "running")
+        self._tell(step, "running", begins=True)
         job = self._job(
             statements=self._kept.statements(step),
             settings=step.settings,
@@ -226,7 +226,7 @@ class CarryOut:
         )
         self._append(announced, durable=True)
         facts = facts.with_step(step.index, outcome="sent", recalled=False, digest=None, seen=None, answer=None)
-        self._tell(step, "running")
+        self._tell(step, "running", begins=True)
         try:
             done = self.context.target.perform_bare(
                 step.statements[0],
@@ -330,7 +330,7 @@ class CarryOut:
         step = self.planned.steps[0]
 
         def tell(statement: Statement) -> None:
-            self._tell(dataclasses.replace(step, statements=(statement,)), "running")
+            self._tell(dataclasses.replace(step, statements=(statement,)), "running", begins=True)
 
         scripts(self.context).in_transaction(
             self._script, self.planned.direction, connection, dialect=self.context.target.dialect, on_statement=tell
@@ -466,7 +466,15 @@ class CarryOut:
             return 0
         return round((self.context.clock.monotonic() - self._begun) * 1000)
 
-    def _tell(self, step: Step | None, phase: str, percent: float | None = None, waiting: tuple[str, ...] = ()) -> None:
+    def _tell(
+        self,
+        step: Step | None,
+        phase: str,
+        percent: float | None = None,
+        waiting: tuple[str, ...] = (),
+        *,
+        begins: bool = False,
+    ) -> None:
         data: dict[str, Any] = {
             "step": step.index if step else 0,
             "steps": len(self.planned.steps),
@@ -476,6 +484,8 @@ class CarryOut:
             "elapsedMs": self.elapsed_ms(),
             "waiting": list(waiting),
         }
+        if begins:
+            data["begins"] = True
         self.context.publish(
             Event(
                 name="migration.progress",

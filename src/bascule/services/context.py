@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bascule.domain.migration import Hook
     from bascule.domain.performance import Performance
     from bascule.ports.python import PythonScripts
+    from bascule.ports.telemetry import Telemetry
     from bascule.services.backups import Backups
     from bascule.services.trail import Trail
     from bascule.services.validate import Validation
@@ -91,6 +92,8 @@ class Context:
     """Writes the audit log; None: nobody who could change something asks."""
     measured: Callable[[], Sequence[Performance]] = tuple
     """Takes what was measured of the runs that have ended since it was last asked."""
+    telemetry: Telemetry | None = None
+    """Told what is done; None: nobody gathers traces."""
     conceal: Callable[[str], str] = str
     """Takes the values of secret variables out of a text."""
 

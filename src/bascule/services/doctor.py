@@ -21,7 +21,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "encryption": ("pyrage",),
     "s3": ("obstore",),
     "alerts": ("apprise",),
-    "otel": ("opentelemetry.sdk",),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
 }
 """Extras of the package, with the modules that each brings."""
 

@@ -109,10 +109,11 @@ def preflight(context: Context, planned: Sequence[PlannedMigration]) -> tuple[An
         Refused: code ``needs_not_met``; rows are there on which a statement surely fails.
         Interrupted: told to stop.
     """
+    begun = context.clock.monotonic()
     answers = look(context, planned)
     broken = [answer for answer in answers if answer.status == "not_met"]
     if broken:
-        _publish(context, broken)
+        _publish(context, broken, took=context.clock.monotonic() - begun)
         raise _refused(answers, broken)
     return answers
 
@@ -319,10 +320,11 @@ def _refused(answers: Sequence[Answer], broken: Sequence[Answer]) -> Refused:
     )
 
 
-def _publish(context: Context, broken: Sequence[Answer]) -> None:
+def _publish(context: Context, broken: Sequence[Answer], *, took: float) -> None:
     for name in dict.fromkeys(answer.need.migration for answer in broken):
         needs = [answer for answer in broken if answer.need.migration == name]
-        data = {"needs": [answer.as_dict() for answer in needs], "rules": [NEEDS]}
+        told = [answer.as_dict() for answer in needs]
+        data = {"needs": told, "rules": [NEEDS], "executionTime": round(took * 1000)}
         # The rows themselves are for whoever asked now, not to be kept.
         note_failed(context, name, [NEEDS], [f"line {answer.need.line}: {answer.need.words}" for answer in needs])
         context.publish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 from bascule.domain.event import Event
 from bascule.domain.plan import PlannedMigration
@@ -35,7 +36,7 @@ def refuse_faults(context: Context, planned: Sequence[PlannedMigration]) -> None
     tables, everything = touched_tables(planned, context.target.dialect)
     if context.rules is None or not (tables or everything):
         return
-    validation = dataclasses.replace(context.rules(), strict=True)
+    validation, begun = dataclasses.replace(context.rules(), strict=True), context.clock.monotonic()
     with closing(validation.reader):
         wanted = Wanted(
             rules=RULES,
@@ -44,17 +45,17 @@ def refuse_faults(context: Context, planned: Sequence[PlannedMigration]) -> None
         )
         report = validate(validation, wanted)
     if not report.is_valid:
-        _publish(context, planned, report)
+        _publish(context, planned, report, took=context.clock.monotonic() - begun)
         raise _refused(context, report)
 
 
-def _publish(context: Context, planned: Sequence[PlannedMigration], report: ValidationReport) -> None:
-    data = {"errors": [context.conceal(words) for words in report.errors]}
+def _publish(context: Context, planned: Sequence[PlannedMigration], report: ValidationReport, *, took: float) -> None:
+    data: dict[str, Any] = {"errors": [context.conceal(words) for words in report.errors]}
     at = context.clock.now()
     name = planned[0].name
     rules = [result.rule_id for result in report.results if report.refuses(result)]
     note_failed(context, name, rules, data["errors"])
-    data["rules"] = rules
+    data |= {"rules": rules, "executionTime": round(took * 1000)}
     context.publish(Event(name="migration.validation_failed", run_id="", migration=name, at=at, data=data))
 
 

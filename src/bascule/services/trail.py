@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -141,6 +141,11 @@ def audited(context: Context, action: str, what: Mapping[str, Any]) -> Iterator[
     On a target where Bascule keeps nothing yet, the attempt is written when the lease is asked for: a call that is
     refused before leaves such a database as it was. Raises `Refused` (code ``audit_unwritable``).
     """
+    with context.telemetry.around(action) if context.telemetry is not None else nullcontext():
+        yield from _written(context, action, what)
+
+
+def _written(context: Context, action: str, what: Mapping[str, Any]) -> Iterator[Context]:
     trail = context.trail
     if trail is None:
         yield context

@@ -46,7 +46,13 @@ def undo_one(
         done = work.perform()
     except BasculeError as error:
         _publish(
-            context, "migration.rollback_failed", work.run_id, planned.name, error=error.message, state=error.state
+            context,
+            "migration.rollback_failed",
+            work.run_id,
+            planned.name,
+            error=error.message,
+            code=error.code,
+            state=error.state,
         )
         raise
     reached, differences = judged(context, planned, work.run_id, before, why_not)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from bascule.access.principal import Principal
 from bascule.server import examples
-from bascule.server.asking import place_of
+from bascule.server.asking import place_of, trace_of
 from bascule.server.controller import MigrationController
 from bascule.server.describing import CHANGING, answers
 from bascule.server.problems import Problem
@@ -123,7 +123,12 @@ def add(router: APIRouter, controller: MigrationController) -> None:
                 state="unchanged",
             )
         return await controller.run(
-            "execute", body.migrationName, arguments, by=_by(who, request), later=_later(prefer)
+            "execute",
+            body.migrationName,
+            arguments,
+            by=_by(who, request),
+            later=_later(prefer),
+            trace=trace_of(request),
         )
 
     @router.post(
@@ -147,7 +152,12 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             return await controller.done_by_worker("rollback_plan", {"name": body.migrationName})
         arguments = {"backupPath": body.backupPath, "acceptDataLoss": body.acceptDataLoss}
         return await controller.run(
-            "rollback", body.migrationName, arguments, by=_by(who, request), later=_later(prefer)
+            "rollback",
+            body.migrationName,
+            arguments,
+            by=_by(who, request),
+            later=_later(prefer),
+            trace=trace_of(request),
         )
 
     @router.post(
