@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from bascule.databases.postgres.message import identifier
 from bascule.errors import MigrationFailed
@@ -70,6 +70,9 @@ class Entry:
         return f"ALTER {what} OWNER TO {identifier(self.owner)};"
 
 
+_FIELDS = tuple(each.name for each in fields(Entry))
+
+
 def read_entries(content: bytes, *, encoding: str = "utf-8") -> tuple[Entry, ...]:
     """The entries of an archive in pg_dump's custom format, in the order in which they can be made.
 
@@ -83,7 +86,8 @@ def read_entries(content: bytes, *, encoding: str = "utf-8") -> tuple[Entry, ...
 def write_entries(entries: Sequence[Entry]) -> Iterator[bytes]:
     """As lines of JSON, to be stored. ``zstd -d schema.zst | jq -r .sql`` shows the schema."""
     for entry in entries:
-        yield json.dumps(asdict(entry), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        values = {name: getattr(entry, name) for name in _FIELDS}
+        yield json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def stored_entries(content: bytes) -> tuple[Entry, ...]:
@@ -108,7 +112,7 @@ def with_tables(entries: Sequence[Entry], tables: Mapping[tuple[int, int], str])
             table = tables.get((entry.catalog, entry.oid))
         else:
             table = _spoken_of(entry, [by_id[need] for need in entry.needs if need in by_id])
-        placed = replace(entry, table=table)
+        placed = entry if table == entry.table else replace(entry, table=table)
         by_id[entry.id] = placed
         found.append(placed)
     return tuple(found)
@@ -192,9 +196,12 @@ class _Reader:
         return found
 
     def _number(self) -> int:
-        sign, *digits = self._take(1 + self._int)
-        value = int.from_bytes(bytes(digits), "little")
-        return -value if sign else value
+        at = self._at + 1
+        self._at = at + self._int
+        if self._at > len(self._content):
+            raise _unreadable("what pg_dump wrote ends too early")
+        value = int.from_bytes(self._content[at : self._at], "little")
+        return -value if self._content[at - 1] else value
 
     def _text(self) -> str:
         return self._maybe() or ""
