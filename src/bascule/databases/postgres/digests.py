@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bascule.databases.postgres.dump_catalog import Column, Table
+from bascule.databases.postgres.dump_catalog import Column, Table, locks_given_back
 from bascule.domain.backup import TableDigest
 
 if TYPE_CHECKING:
@@ -99,12 +99,13 @@ def read_digests(connection: Connection, wanted: Sequence[tuple[Table, str]]) ->
     for start in range(0, len(wanted), _AT_ONCE):
         asked = wanted[start : start + _AT_ONCE]
         sql = ";\n".join(digest_sql(table, source=f"ONLY {table.name}", where=where) for table, where in asked)
-        cursor = connection.execute(sql)
-        for table, _ in asked:
-            row = cursor.fetchone()
-            assert row is not None, "an aggregate answers one row"
-            yield _digest_of(table, row)
-            cursor.nextset()
+        with locks_given_back(connection):
+            cursor = connection.execute(sql)
+            rows = []
+            for _ in asked:
+                rows.append(cursor.fetchone() or ())
+                cursor.nextset()
+        yield from (_digest_of(table, row) for (table, _), row in zip(asked, rows, strict=True))
 
 
 def _digest_of(table: Table, row: Sequence[Any]) -> TableDigest:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 BLOCK = 8192
 _AT_ONCE = 200
+_NO_TRANSACTION = 0
+"""libpq's PQTRANS_IDLE."""
 
 # Objects of extensions come with their extension, and other sessions' temporary tables are nobody else's business.
 _OURS = """c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(own)s)
@@ -203,6 +206,19 @@ class DatabaseFacts:
         return {name: value for name, value in asdict(self).items() if name in names}
 
 
+@contextmanager
+def locks_given_back(connection: Connection) -> Iterator[None]:
+    """In a transaction, the locks of what is read in the block are held no longer than that. Whoever reads thousands of
+    tables would fill the server's table of locks; that they stay, another lock sees to.
+    """
+    if connection.info.transaction_status == _NO_TRANSACTION:
+        yield
+        return
+    connection.execute("SAVEPOINT bascule_locks")
+    yield
+    connection.execute("ROLLBACK TO SAVEPOINT bascule_locks; RELEASE SAVEPOINT bascule_locks")
+
+
 def read_database(connection: Connection) -> DatabaseFacts:
     """Who answers."""
     row = connection.execute(_DATABASE).fetchone()
@@ -284,12 +300,13 @@ def read_sequences(connection: Connection, oids: Sequence[int]) -> tuple[tuple[s
     found: list[tuple[str, int, bool]] = []
     for start in range(0, len(names), _AT_ONCE):
         asked = names[start : start + _AT_ONCE]
-        cursor = connection.execute(";".join(f"SELECT last_value, is_called FROM {name}" for name in asked))
-        for name in asked:
-            row = cursor.fetchone()
-            assert row is not None, "a sequence is one row"
-            found.append((name, row[0], row[1]))
-            cursor.nextset()
+        with locks_given_back(connection):
+            cursor = connection.execute(";".join(f"SELECT last_value, is_called FROM {name}" for name in asked))
+            for name in asked:
+                row = cursor.fetchone()
+                assert row is not None, "a sequence is one row"
+                found.append((name, row[0], row[1]))
+                cursor.nextset()
     return tuple(found)
 
 

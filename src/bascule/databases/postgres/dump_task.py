@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bascule.backups.encryption import Encryption
 from bascule.backups.pipeline import store_stream
 from bascule.databases.postgres.copies import copied_out
-from bascule.databases.postgres.dump_catalog import Column, Table
+from bascule.databases.postgres.dump_catalog import Column, Table, locks_given_back
 from bascule.errors import MigrationFailed
 from bascule.ports.backup_store import BackupStore
 
@@ -181,10 +181,11 @@ def _together(task: Task, connection: Callable[[], Connection], counted: Sequenc
 
     number = 0
     try:
-        for number, piece in copied_out(connection(), [each.copy_sql for each in task.ranges]):
-            counted[number].count(piece)
-            counted[number].hash(piece)
-            yield piece
+        with locks_given_back(connection()):
+            for number, piece in copied_out(connection(), [each.copy_sql for each in task.ranges]):
+                counted[number].count(piece)
+                counted[number].hash(piece)
+                yield piece
     except psycopg.Error as exc:
         raise _failed(_after(task, number), str(exc)) from exc
 

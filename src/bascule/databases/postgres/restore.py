@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.archive import Entry, read_entries, with_tables
-from bascule.databases.postgres.digests import read_digest
+from bascule.databases.postgres.digests import read_digests
 from bascule.databases.postgres.dump import SCHEMA, SEQUENCES, name_of
 from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_parts, read_populated, read_tables
 from bascule.databases.postgres.dump_task import settings_sql
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _LOOKS = 5
+_OUT_OF_MEMORY = "53200"
+"""What the server says where its table of locks is full."""
 # Who changes the schema between pg_dump's look and our locks changes rows of these.
 _CATALOGS = (
     "pg_constraint", "pg_proc", "pg_type", "pg_rewrite", "pg_trigger", "pg_policy", "pg_inherits", "pg_attrdef",
@@ -159,15 +161,11 @@ def _guarded(connection: Connection, guard: Guard, plan: RestorePlan, wanted: se
         return
     # As values are printed when tables are digested at other times.
     connection.execute(settings_sql())
-    found = [
-        table
-        for name in plan.locked
-        if name in wanted
-        for table in read_tables(connection, oids_of(connection, [name], own=own))
-        if table.name == name and table.kind == "r"
-    ]
-    for table in found:
-        now, then = read_digest(connection, table), guard.rows.get(table.name)
+    names = [name for name in plan.locked if name in wanted]
+    there = read_tables(connection, oids_of(connection, names, own=own)) if names else ()
+    found = [table for table in there if table.name in names and table.kind == "r"]
+    for table, now in zip(found, read_digests(connection, [(table, "") for table in found]), strict=True):
+        then = guard.rows.get(table.name)
         if now != then and (now.rows or then is not None):
             raise written_meanwhile(table.name)
     connection.execute(local_settings())
@@ -269,8 +267,14 @@ def _failed(exc: BaseException, *, state: str = "unchanged") -> MigrationFailed:
             hint="It is one transaction: either everything was restored or nothing. Look at a table, and restore again "
             "if it was not.",
         )
+    hint = "Look at the server's words."
+    if getattr(exc, "sqlstate", None) == _OUT_OF_MEMORY:
+        hint = (
+            "A transaction that makes so many tables anew needs more locks than the server has room for: raise its "
+            "max_locks_per_transaction, restore some of the tables (--table), or all to another database (--to)."
+        )
     return MigrationFailed(
         f"The backup could not be restored: {words}.",
         code="restore_failed",
-        hint="Nothing was changed: it was one transaction. Look at the server's words.",
+        hint=f"Nothing was changed: it was one transaction. {hint}",
     )
