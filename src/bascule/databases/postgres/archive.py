@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from bascule.databases.postgres.message import identifier
 from bascule.errors import MigrationFailed
@@ -59,6 +59,23 @@ class Entry:
     def definition(self) -> str:
         """What has to be the same for the object to be the same."""
         return self.sql
+
+    def of(self, table: str | None) -> Entry:
+        """The same, as a part of that table. Spelled out: there are tens of thousands of them."""
+        return Entry(
+            id=self.id,
+            kind=self.kind,
+            section=self.section,
+            schema=self.schema,
+            tag=self.tag,
+            owner=self.owner,
+            catalog=self.catalog,
+            oid=self.oid,
+            sql=self.sql,
+            drop=self.drop,
+            needs=self.needs,
+            table=table,
+        )
 
     def owning(self) -> str:
         """The statement that gives it its owner; empty where it has none of its own."""
@@ -112,7 +129,7 @@ def with_tables(entries: Sequence[Entry], tables: Mapping[tuple[int, int], str])
             table = tables.get((entry.catalog, entry.oid))
         else:
             table = _spoken_of(entry, [by_id[need] for need in entry.needs if need in by_id])
-        placed = entry if table == entry.table else replace(entry, table=table)
+        placed = entry if table == entry.table else entry.of(table)
         by_id[entry.id] = placed
         found.append(placed)
     return tuple(found)
@@ -207,8 +224,17 @@ class _Reader:
         return self._maybe() or ""
 
     def _maybe(self) -> str | None:
-        length = self._number()
-        return None if length < 0 else self._take(length).decode(self._encoding, "surrogateescape")
+        # As `_number` and `_take` do it: most of reading a large schema is this.
+        begin = self._at + 1
+        at = begin + self._int
+        length = int.from_bytes(self._content[begin:at], "little")
+        if length and self._content[begin - 1 : begin] != b"\0":
+            self._at = at
+            return None
+        self._at = at + length
+        if self._at > len(self._content):
+            raise _unreadable("what pg_dump wrote ends too early")
+        return self._content[at : self._at].decode(self._encoding, "surrogateescape")
 
 
 def _unreadable(why: str) -> MigrationFailed:

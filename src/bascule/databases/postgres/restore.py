@@ -161,8 +161,8 @@ def _guarded(connection: Connection, guard: Guard, plan: RestorePlan, wanted: se
         return
     # As values are printed when tables are digested at other times.
     connection.execute(settings_sql())
-    names = [name for name in plan.locked if name in wanted]
-    there = read_tables(connection, oids_of(connection, names, own=own)) if names else ()
+    names = wanted.intersection(plan.locked)
+    there = read_tables(connection, oids_of(connection, sorted(names), own=own)) if names else ()
     found = [table for table in there if table.name in names and table.kind == "r"]
     for table, now in zip(found, read_digests(connection, [(table, "") for table in found]), strict=True):
         then = guard.rows.get(table.name)
