@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.backups.encryption import Encryption
 from bascule.backups.naming import stream_path
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     import psycopg
 
     Connection = psycopg.Connection[tuple[Any, ...]]
+
+T = TypeVar("T")
 
 SCHEMA, SEQUENCES = "schema", "sequences"
 """Names of the two streams beside the tables'."""
@@ -110,9 +112,12 @@ class PostgresDump:
             whole = sum(task.size for task in tasks)
             write = partial(self._write, request, store, public)
             tell = _teller(watch, whole)
-            if whole < _WORTH_PROCESSES or self._workers < 2:
-                parts = self._here(request, tasks, moment, store, public, tell)
-                entries = self.entries(connection, moment)
+            if self._workers < 2 or sum(map(_worth, tasks)) < _WORTH_PROCESSES:
+                parts_later = _beside(lambda: self._here(request, tasks, moment, store, public, tell))
+                try:
+                    entries = self.entries(connection, moment)
+                finally:
+                    parts = parts_later()
             else:
                 with nullcontext(self._early) if self._early else self._new_workers() as workers:
                     parts_later = workers.run(self._job(request, store, public, moment), tasks, done=tell)
@@ -389,6 +394,11 @@ def bundled(tables: Sequence[Table], *, workers: int) -> list[list[Table]]:
     return [bundle for bundle in bundles if len(bundle) > 1]
 
 
+def _worth(task: Task) -> int:
+    """Bytes that may be worth a process. The first block of a small table is nearly empty for all that is known."""
+    return sum(max(0, one.table.whole_size - BLOCK) for one in task.ranges) if task.is_bundle else task.size
+
+
 def _weight(table: Table) -> int:
     """What it costs, in bytes: a table without rows is work as well."""
     return max(table.whole_size, BLOCK)
@@ -409,6 +419,29 @@ def _notes(moment: Moment, *, whole: bool) -> tuple[str, ...]:
     if whole and moment.facts.large_objects:
         notes.append(f"{moment.facts.large_objects} large objects are not in it: keep them with pg_dump")
     return tuple(notes)
+
+
+def _beside(act: Callable[[], T]) -> Callable[[], T]:
+    """Begin with it in a thread: most of it is waiting, as is what is done meanwhile. What is answered waits for it."""
+    answers: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(act())
+        except BaseException as exc:  # noqa: BLE001 - it is raised where it is waited for
+            failures.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait() -> T:
+        thread.join()
+        if failures:
+            raise failures[0]
+        return answers[0]
+
+    return wait
 
 
 def _teller(watch: Watch | None, whole: int) -> Callable[[Task], None]:
