@@ -16,7 +16,7 @@ from bascule.backups.stores.local import LocalStore
 from bascule.databases.postgres import dump as dump_module
 from bascule.databases.postgres import load
 from bascule.databases.postgres.dumper import PostgresDumper
-from bascule.domain.backup import Manifest
+from bascule.domain.backup import Manifest, TableDigest
 from bascule.errors import MigrationFailed, Refused
 from bascule.testing.postgres import PostgresServer
 from tests.integration.dumps import store_in, taken
@@ -216,3 +216,16 @@ def test_backups_with_a_stream_for_each_table_are_restored(
     dumper.restore(read, store=store, encryption=None)
 
     assert dict(dumper.digests()) == dict(manifest.digests)
+
+
+def test_what_a_backup_holds_is_digested_later_but_of_a_table_whose_type_is_gone(url: str, store: LocalStore) -> None:
+    run(url, "CREATE TYPE mood AS ENUM ('good')", "CREATE TABLE felt (id int, m mood)", "INSERT INTO felt VALUES (1)")
+    dumper = PostgresDumper(url)
+    manifest = taken(dumper, store, digests=False)
+    assert dumper.digests_of(manifest, store=store, encryption=None) == dict(dumper.digests())
+
+    run(url, "DROP TABLE felt", "DROP TYPE mood")
+    found = dumper.digests_of(manifest, store=store, encryption=None, tables=["t7", "felt"])
+
+    assert found["public.felt"] == TableDigest(rows=1, columns={"id": "", "m": ""})
+    assert found["public.t7"] == dumper.digests(["t7"])["public.t7"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -130,14 +130,23 @@ def digests_in(access: Access, source: Source, tables: Sequence[str] | None) -> 
     wanted = source.names(tables)
     rows = source.rows(wanted)
     source.verify(rows)
-    found: dict[str, TableDigest] = {}
-    for name, parts in grouped(rows).items():
+    try:
+        return _fill_temporary(access, source, rows, compare="columns", watch=None).digests
+    except MigrationFailed:
+        # Of one of them, perhaps; the others can still be told, each by itself.
+        return dict(_digests_singly(access, source, grouped(rows)))
+
+
+def _digests_singly(
+    access: Access, source: Source, by_table: Mapping[str, Sequence[Rows]]
+) -> Iterator[tuple[str, TableDigest]]:
+    for name, parts in by_table.items():
         try:
-            found |= _fill_temporary(access, source, parts, compare="columns", watch=None).digests
+            digest = _fill_temporary(access, source, parts, compare="columns", watch=None).digests[name]
         except MigrationFailed:
             count = sum(part.rows or 0 for part in parts)
-            found[name] = TableDigest(rows=count, columns={each.name: "" for each in table_of(parts[0]).columns})
-    return found
+            digest = TableDigest(rows=count, columns={each.name: "" for each in table_of(parts[0]).columns})
+        yield name, digest
 
 
 def _comparison(source: Source, major: int) -> Comparison:
