@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from bascule.backups.bundle import Cutter
 from bascule.backups.catalog import path_of, verify_backup
 from bascule.backups.encryption import Encryption, new_key
 from bascule.backups.manifest import read_manifest
@@ -28,7 +29,7 @@ from bascule.backups.pipeline import read_stream
 from bascule.backups.stores.local import LocalStore
 from bascule.domain.backup import Manifest
 from bascule.errors import Refused
-from tests.unit.backups.streams import NOON, TABLES, stored
+from tests.unit.backups.streams import NOON, SMALL, TABLES, stored
 
 Damage = Callable[["Copy", Random], str]
 UNDAMAGED_EVERY = 10
@@ -60,7 +61,7 @@ class Copy:
 
     @property
     def streams(self) -> list[Path]:
-        return sorted(path for path in (self.folder / self.original.id / "tables").iterdir())
+        return sorted((self.folder / self.original.id).glob("*/*"))
 
     @property
     def files(self) -> list[Path]:
@@ -193,9 +194,11 @@ def campaign(folder: Path, *, count: int, seed: int) -> Iterator[Outcome]:
 
 def _original(folder: Path, encryption: Encryption | None) -> Original:
     backup_id = new_backup_id(NOON)
-    older = {name: content[: len(content) // 2] for name, content in TABLES.items()}
-    stored(LocalStore(folder / "older"), encryption=encryption, backup_id=backup_id, tables=older)
-    _, digest = stored(LocalStore(folder / "now"), encryption=encryption, backup_id=backup_id)
+    older, smaller = (
+        {name: content[: len(content) // 2] for name, content in tables.items()} for tables in (TABLES, SMALL)
+    )
+    stored(LocalStore(folder / "older"), encryption=encryption, backup_id=backup_id, tables=older, small=smaller)
+    _, digest = stored(LocalStore(folder / "now"), encryption=encryption, backup_id=backup_id, small=SMALL)
     return Original(folder=folder / "now", older=folder / "older", id=backup_id, digest=digest, encryption=encryption)
 
 
@@ -208,7 +211,7 @@ def _trial(original: Original, folder: Path, damage: Damage | None, chance: Rand
         _restore(LocalStore(folder), original, out)
     except Refused as exc:
         return Outcome(damage=words, code=exc.code, rows_before=sum(map(len, out)))
-    if b"".join(out) != b"".join(TABLES.values()):
+    if b"".join(out) != b"".join((*TABLES.values(), *SMALL.values())):
         return Outcome(damage=words, code="WRONG ROWS", rows_before=sum(map(len, out)))
     return Outcome(damage=words, code="", rows_before=0)
 
@@ -219,7 +222,15 @@ def _restore(store: LocalStore, original: Original, out: list[bytes]) -> None:
     manifest: Manifest = verify_backup(store, original.id, expected_digest=original.digest, encryption=encryption)
     assert manifest == read_manifest(store, original.id, expected_digest=original.digest, encryption=encryption)
     for record in manifest.streams:
-        out.extend(read_stream(store, path_of(manifest, record), record=record, encryption=encryption, verified=True))
+        path = path_of(manifest, record)
+        pieces = read_stream(store, path, record=record, encryption=encryption, verified=True)
+        if not record.members:
+            out.extend(pieces)
+            continue
+        cutter = Cutter(pieces, path=path)
+        for member in record.members:
+            out.extend(cutter.rows_of(member))
+        cutter.close()
 
 
 def _flip(path: Path, chance: Random) -> str:

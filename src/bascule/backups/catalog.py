@@ -54,8 +54,7 @@ def verify_backup(
     """
     manifest = read_manifest(store, backup_id, expected_digest=expected_digest, encryption=encryption)
     for record in manifest.streams:
-        others = [other for other in manifest.streams if other is not record]
-        verify_stored(store, path_of(manifest, record), record=record, others=others)
+        verify_stored(store, path_of(manifest, record), record=record, others=manifest.streams)
     return manifest
 
 

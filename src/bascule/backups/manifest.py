@@ -13,8 +13,8 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -73,13 +73,24 @@ def digest_of(content: bytes) -> str:
 
 def to_bytes(manifest: Manifest, *, encryption: Encryption | None) -> bytes:
     """The file's content. Raises ConfigError where it is to be sealed and there is no key."""
-    values = asdict(manifest)
+    values = _plain(manifest)
     for name in ("created_at", "until"):
         values[name] = values[name].isoformat()
     if manifest.encryption is not None:
         values["sealed"] = _seal(values, encryption or Encryption())
     body = json.dumps(values, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
     return _HEAD + body + _MIDDLE + hashlib.sha256(body).hexdigest().encode() + _TAIL
+
+
+def _plain(value: Any) -> Any:
+    """As `asdict`, which copies every text and number too; the manifest of thousands of tables has many."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
 
 
 def from_bytes(content: bytes, *, path: str = "manifest.json", encryption: Encryption | None = None) -> Manifest:
@@ -166,12 +177,27 @@ def _seal(values: dict[str, Any], encryption: Encryption) -> str:
     secret = {"digests": values["digests"], "streams": []}
     values["digests"] = {}
     for stream in values["streams"]:
-        secret["streams"].append([stream["plain_sha256"], stream["data"]])
-        stream["plain_sha256"], stream["data"] = "", {}
+        secret["streams"].append([*_taken_out(stream), [_taken_out(member) for member in stream["members"]]])
     plain = json.dumps(secret, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode()
     sealed = io.BytesIO()
     encrypt(io.BytesIO(plain), sealed, encryption)
     return base64.b64encode(sealed.getvalue()).decode()
+
+
+def _taken_out(values: dict[str, Any]) -> list[Any]:
+    secret = [values["plain_sha256"], values["data"]]
+    values["plain_sha256"], values["data"] = "", {}
+    return secret
+
+
+def _with_secret(stream: StreamRecord, secret: Sequence[Any]) -> StreamRecord:
+    # Format 1 knew no members.
+    plain, data, *more = secret
+    members = tuple(
+        replace(member, plain_sha256=own, data=its)
+        for member, (own, its) in zip(stream.members, *more or ([],), strict=True)
+    )
+    return replace(stream, plain_sha256=plain, data=data, members=members)
 
 
 def _unsealed(manifest: Manifest, sealed: str, encryption: Encryption, path: str) -> Manifest:
@@ -180,8 +206,7 @@ def _unsealed(manifest: Manifest, sealed: str, encryption: Encryption, path: str
         decrypt(io.BytesIO(base64.b64decode(sealed, validate=True)), opened, encryption, path=path)
         secret = json.loads(opened.getvalue())
         streams = tuple(
-            replace(stream, plain_sha256=plain, data=data)
-            for stream, (plain, data) in zip(manifest.streams, secret["streams"], strict=True)
+            _with_secret(stream, secret) for stream, secret in zip(manifest.streams, secret["streams"], strict=True)
         )
         return replace(manifest, streams=streams, digests=_digests(secret["digests"]))
     except (ValueError, KeyError, TypeError, AttributeError) as exc:

@@ -58,7 +58,7 @@ def store_stream(
 def verify_stored(store: BackupStore, path: str, *, record: StreamRecord, others: Iterable[StreamRecord] = ()) -> None:
     """Read the whole stored stream and compare it with its record. No key is needed.
 
-    `others`: the other streams of the backup, so that an exchange of two is named as one. Raises `Refused`:
+    `others`: all streams of the backup, so that an exchange of two is named as one. Raises `Refused`:
     ``backup_missing``, ``backup_truncated``, ``backup_swapped``, ``backup_damaged``.
     """
     digest, size = hashlib.sha256(), 0
@@ -140,7 +140,7 @@ def _compare(path: str, sha256: str, size: int, record: StreamRecord, others: It
     if size == record.stored_bytes and sha256 == record.sha256:
         return
     for other in others:
-        if other.sha256 == sha256:
+        if other is not record and other.sha256 == sha256:
             raise Refused(
                 f"The backup's {path} holds another stream of it, {other.name}: they were exchanged.",
                 code="backup_swapped",

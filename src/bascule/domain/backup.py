@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-FORMAT = 1
-"""The newest form of a manifest that this version reads and the one it writes."""
+FORMAT = 2
+"""The newest form of a manifest that this version reads and the one it writes. 2: streams that hold several tables."""
 
 Compression = Literal["zstd"]
 Scope = Literal["database", "tables"]
@@ -31,13 +31,29 @@ class StoredStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One of the tables of a bundle."""
+
+    table: str
+    """Qualified and quoted as the server prints it."""
+    offset: int
+    """Of its rows in the bundle, before compression. They end `plain_bytes` later."""
+    rows: int
+    plain_bytes: int
+    plain_sha256: str
+    """Of its rows alone. Empty while the sealed part of the manifest has not been opened."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """As of a stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRecord:
-    """One stored stream: a table, a part of one, or a script of the schema."""
+    """One stored stream: a table, a part of one, several small ones, or a script of the schema."""
 
     name: str
     """``tables/0001``, given by the dumper; never from user input."""
     kind: str
-    """``schema``, ``rows``, ``sequences`` or ``sqlite``."""
+    """``schema``, ``rows``, ``bundle``, ``sequences`` or ``sqlite``."""
     table: str | None = None
     """Qualified and quoted as the server prints it."""
     part: int = 0
@@ -49,6 +65,8 @@ class StreamRecord:
     """Empty while the sealed part of the manifest has not been opened."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What the dumper wants to know again: columns, format…"""
+    members: tuple[Member, ...] = ()
+    """Of a bundle: its tables, in the order in which they lie in it."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -57,7 +75,8 @@ class StreamRecord:
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> StreamRecord:
         """The inverse of `as_dict`. Raises TypeError where a field is missing or too many."""
-        return StreamRecord(**values)
+        members = tuple(Member(**each) for each in values.get("members", ()))
+        return StreamRecord(**{**values, "members": members})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,15 @@ class Manifest:
         if self.scope != "database":
             return 0
         return max((int(stream.data.get("large_objects", 0)) for stream in self.streams), default=0)
+
+    def plain_bytes(self, tables: Collection[str] | None = None) -> int:
+        """Before compression: of these tables and of what belongs to none (None: of everything)."""
+        if tables is None:
+            return sum(stream.plain_bytes for stream in self.streams)
+        whole = [stream for stream in self.streams if not stream.members]
+        return sum(stream.plain_bytes for stream in whole if stream.table is None or stream.table in tables) + sum(
+            member.plain_bytes for stream in self.streams for member in stream.members if member.table in tables
+        )
 
     def stream(self, name: str) -> StreamRecord:
         """The stream of this name. Raises KeyError."""

@@ -64,7 +64,7 @@ def restore_beside(
     schema and quotes, of the columns that the run has dropped, so that whatever stands in them is none of their old
     values. Raises as the dumper.
     """
-    size = sum(each.plain_bytes for each in manifest.streams if tables is None or each.table in (None, *tables))
+    size = manifest.plain_bytes(tables)
     if size > MOST:
         return OldRows(
             why=f"the old rows take {sized(size)}, too much to be put beside unasked: bascule backup restore "

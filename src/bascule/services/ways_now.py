@@ -161,7 +161,7 @@ def by_backup(
         made = backups.dumper.made_since(manifest, store=backups.store, encryption=backups.encryption, words=words)
     except (BasculeError, WorkFailed) as problem:
         return f"the backup {path} cannot be used: {problem}"
-    size = sum(each.plain_bytes for each in manifest.streams)
+    size = manifest.plain_bytes()
     told = f"restoring the backup {manifest.id} ({sized(size)})"
     sure = _holds_all(context, manifest, planned, done)
     back = Back(words=told, loses=(*written.values(), *made), bytes=size, sure=sure)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bascule.backups.catalog import leftovers, list_backups, path_of, remove_backup, require_room, verify_backup
-from bascule.backups.encryption import Encryption, new_key
+from bascule.backups.encryption import Encryption, encrypt, new_key
 from bascule.backups.manifest import check_target, digest_of, from_bytes, read_manifest, to_bytes
 from bascule.backups.naming import backup_of, begun_at, is_backup_id, manifest_path, new_backup_id, stream_path
 from bascule.backups.stores.local import LocalStore
-from bascule.domain.backup import FORMAT, entry_of
+from bascule.domain.backup import FORMAT, StreamRecord, entry_of
 from bascule.errors import MigrationFailed, Refused
-from tests.unit.backups.streams import NOON, TABLES, manifest, stored
+from tests.unit.backups.streams import NOON, SMALL, TABLES, manifest, stored
+
+ONE: dict[str, Any] = {
+    "name": "tables/00001",
+    "kind": "rows",
+    "table": "public.a",
+    "rows": 1,
+    "plain_bytes": 2,
+    "stored_bytes": 3,
+    "sha256": "cd",
+    "plain_sha256": "ef",
+}
 
 
 @pytest.fixture
@@ -94,6 +108,38 @@ def test_a_newer_format_is_told_with_the_version_that_wrote_it() -> None:
 
     assert refused.value.code == "backup_newer_format"
     assert "9.1" in refused.value.hint
+
+
+def test_backups_of_the_first_format_are_read(key: Encryption) -> None:
+    """Their streams held a table each, and the sealed part had no list of members."""
+    made = manifest(format=1, streams=(StreamRecord(**ONE),))
+    values = json.loads(to_bytes(made, encryption=None))["manifest"]
+    for stream in values["streams"]:
+        del stream["members"]
+    sealed = io.BytesIO()
+    secret = {"digests": {}, "streams": [["ab", {"key": ["id"]}]]}
+    encrypt(io.BytesIO(json.dumps(secret).encode()), sealed, key)
+
+    plain = from_bytes(with_checksum(json.dumps(values).encode()))
+    values |= {"encryption": "age", "sealed": base64.b64encode(sealed.getvalue()).decode(), "digests": {}}
+    opened = from_bytes(with_checksum(json.dumps(values).encode()), encryption=key)
+
+    assert plain == made
+    assert opened.streams == (StreamRecord(**ONE | {"plain_sha256": "ab", "data": {"key": ["id"]}}),)
+
+
+def test_the_tables_of_a_bundle_are_read_as_written_and_sealed_with_the_rest(
+    store: LocalStore, key: Encryption
+) -> None:
+    made, digest = stored(store, encryption=key.public(), small=SMALL)
+
+    shut = read_manifest(store, made.id, expected_digest=digest)
+
+    assert read_manifest(store, made.id, expected_digest=digest, encryption=key) == made
+    assert [member.table for member in shut.streams[-1].members] == list(SMALL)
+    assert {(member.plain_sha256, *member.data) for member in shut.streams[-1].members} == {("",)}
+    assert made.plain_bytes(["public.tags"]) == len(SMALL["public.tags"])
+    assert made.plain_bytes() == sum(map(len, (*TABLES.values(), *SMALL.values())))
 
 
 def test_a_file_of_something_else_is_no_backup() -> None:

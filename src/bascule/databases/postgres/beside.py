@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.dump_catalog import Table
-from bascule.databases.postgres.load import Source, copy_in, local_settings, table_of
+from bascule.databases.postgres.load import Rows, Source, by_stream, copy_in, local_settings, table_of
 from bascule.databases.postgres.message import identifier
 from bascule.databases.postgres.row_proof import grouped
 from bascule.databases.postgres.tool_access import Access
@@ -34,17 +34,21 @@ def restore_beside(
     import psycopg
 
     wanted = source.names(tables)
-    streams = [stream for stream in source.streams if stream.table in wanted]
-    source.verify(streams, watch)
-    found = []
+    rows = source.rows(wanted)
+    source.verify(rows, watch)
+    counts: dict[str, int] = {}
+
+    def loaded(what: Rows, count: int) -> None:
+        counts[what.table] = counts.get(what.table, 0) + count
+
     with access.connect() as connection:
         try:
             connection.execute(f"BEGIN; {local_settings()}")
-            for parts in grouped(streams).values():
-                table = table_of(parts[0])
-                place = _made(connection, table, schema)
-                rows = sum(copy_in(connection, source, part, into=place, freeze=True) for part in parts)
-                found.append(_beside(connection, table, place, rows))
+            made = [table_of(parts[0]) for parts in grouped(rows).values()]
+            places = {table.name: _made(connection, table, schema) for table in made}
+            for together in by_stream(rows):
+                copy_in(connection, source, together, into=places, freeze=True, loaded=loaded)
+            found = [_beside(connection, table, places[table.name], counts[table.name]) for table in made]
             connection.execute("COMMIT")
         except psycopg.Error as exc:
             raise MigrationFailed(

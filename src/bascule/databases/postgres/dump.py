@@ -12,10 +12,10 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.backups.encryption import Encryption
 from bascule.backups.naming import stream_path
@@ -23,21 +23,24 @@ from bascule.backups.pipeline import store_stream
 from bascule.databases.postgres.archive import Entry, read_entries, with_tables, write_entries
 from bascule.databases.postgres.digests import added
 from bascule.databases.postgres.dump_catalog import (
+    BLOCK,
+    Column,
     DatabaseFacts,
     Table,
     oids_of,
     read_database,
     read_extensions,
+    read_names,
     read_parts,
     read_populated,
     read_sequences,
     read_tables,
 )
-from bascule.databases.postgres.dump_task import Task, begin_in_snapshot, run_task, settings_sql
+from bascule.databases.postgres.dump_task import Range, Task, begin_in_snapshot, run_task, settings_sql
 from bascule.databases.postgres.dump_workers import Workers
 from bascule.databases.postgres.pg_tools import PgTools
 from bascule.databases.postgres.tool_access import Access
-from bascule.domain.backup import StreamRecord, TableDigest
+from bascule.domain.backup import Member, StreamRecord, TableDigest
 from bascule.errors import LockNotAvailable, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
 from bascule.ports.dump import Dumped, DumpRequest, Keys, Watch
@@ -47,17 +50,24 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
+T = TypeVar("T")
+
 SCHEMA, SEQUENCES = "schema", "sequences"
 """Names of the two streams beside the tables'."""
 
 _WORTH_PROCESSES = 12 << 20
 """Bytes from which on processes of our own are worth the 0.15 s that one takes to start."""
+_SMALL = 4 << 20
+"""Bytes of a table below which it shares a stream with others."""
+_SMALLEST_BUNDLE = 1 << 20
+_LARGEST_BUNDLE = 16 << 20
 _SMALLEST_PART = 32 << 20
 _LARGEST_PART = 1 << 30
 _RANGES_SINCE = 14
 """The version from which on the server finds a range of blocks without reading what is before it."""
 _LOOKS = 5
 _LOCKED_AT_ONCE = 200
+_COLUMN = tuple(each.name for each in fields(Column))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +112,12 @@ class PostgresDump:
             whole = sum(task.size for task in tasks)
             write = partial(self._write, request, store, public)
             tell = _teller(watch, whole)
-            if whole < _WORTH_PROCESSES or self._workers < 2:
-                parts = self._here(request, tasks, moment, store, public, tell)
-                entries = self.entries(connection, moment)
+            if self._workers < 2 or sum(map(_worth, tasks)) < _WORTH_PROCESSES:
+                parts_later = _beside(lambda: self._here(request, tasks, moment, store, public, tell))
+                try:
+                    entries = self.entries(connection, moment)
+                finally:
+                    parts = parts_later()
             else:
                 with nullcontext(self._early) if self._early else self._new_workers() as workers:
                     parts_later = workers.run(self._job(request, store, public, moment), tasks, done=tell)
@@ -115,7 +128,7 @@ class PostgresDump:
                 extensions = read_extensions(connection, [table.oid for table in moment.tables])
                 chosen = chosen_entries(entries, {table.name for table in moment.tables}, extensions)
             streams = [write(SCHEMA, write_entries(chosen), self._schema_data(connection, chosen, moment))]
-            streams += [_record(task, parts[task.name], moment.tables) for task in tasks]
+            streams += [_record(task, parts[task.name]) for task in tasks]
             # After the rows: a value that a row has was given out by then.
             sequences = read_sequences(connection, [entry.oid for entry in chosen if entry.kind == "SEQUENCE"])
             streams.append(write(SEQUENCES, (json.dumps(each).encode() + b"\n" for each in sequences), {}))
@@ -177,9 +190,9 @@ class PostgresDump:
         import psycopg
 
         with self._access.connect() as beside:
-            tables = read_tables(beside, oids)
+            tables = read_names(beside, oids)
         # Foreign tables cannot be locked, and have no rows here.
-        names = [f"ONLY {table.name}" for table in tables if table.kind != "f"]
+        names = [f"ONLY {name}" for name, kind in tables if kind != "f"]
         try:
             for start in range(0, len(names), _LOCKED_AT_ONCE):
                 connection.execute(
@@ -198,27 +211,27 @@ class PostgresDump:
     def _tasks(
         self, request: DumpRequest, tables: Sequence[Table], facts: DatabaseFacts, *, encrypted: bool
     ) -> list[Task]:
-        tasks: list[Task] = []
-        for table in tables:
-            if table.kind != "r":
+        def task(folder: str, number: int, ranges: Sequence[Range], size: int) -> Task:
+            name = f"{folder}/{number:05d}"
+            path = stream_path(request.backup_id, name, encrypted=encrypted)
+            return Task(name=name, path=path, ranges=tuple(ranges), size=size, digest=request.digests)
+
+        with_rows = [table for table in tables if table.kind == "r"]
+        bundles = bundled(with_rows, workers=self._workers)
+        together = {table.oid for bundle in bundles for table in bundle}
+        alone: list[tuple[Range, int]] = []
+        for table in with_rows:
+            if table.oid in together:
                 continue
             for part, (first, end) in enumerate(self._ranges(table, facts)):
-                name = f"tables/{len(tasks) + 1:05d}"
                 blocks = (table.blocks if end is None else end) - first
                 # Long values lie beside the rows, evenly as far as anybody knows.
                 size = int(table.whole_size * blocks / table.blocks) if table.blocks else 0
-                tasks.append(
-                    Task(
-                        name=name,
-                        path=stream_path(request.backup_id, name, encrypted=encrypted),
-                        table=table,
-                        part=part,
-                        first=first,
-                        end=end,
-                        size=size,
-                        digest=request.digests,
-                    )
-                )
+                alone.append((Range(table=table, part=part, first=first, end=end), size))
+        tasks = [task("tables", number, [one], size) for number, (one, size) in enumerate(alone, 1)]
+        for number, bundle in enumerate(bundles, 1):
+            ranges = [Range(table=table) for table in bundle]
+            tasks.append(task("bundles", number, ranges, sum(map(_weight, bundle))))
         return tasks
 
     def _ranges(self, table: Table, facts: DatabaseFacts) -> list[tuple[int, int | None]]:
@@ -332,31 +345,73 @@ def _again(connection: Connection, oids: Sequence[int], names: Sequence[str] | N
     """What is there now, in the snapshot. Names were looked up under the path of the user's: here by their oids."""
     if names is None:
         return oids_of(connection, None, own=own)
-    there = [table.name for table in read_tables(connection, oids)]
+    there = [name for name, _ in read_names(connection, oids)]
     return oids_of(connection, there, own=own)
 
 
-def _record(task: Task, answer: Mapping[str, Any], tables: Sequence[Table]) -> StreamRecord:
-    kept = ("plain_bytes", "stored_bytes", "sha256", "plain_sha256", "rows")
-    return StreamRecord(
-        name=task.name,
-        kind="rows",
-        table=task.table.name,
-        part=task.part,
-        data={
-            "format": "text",
-            "columns": [asdict(column) for column in task.table.columns],
-            "key": list(task.table.key),
-        },
-        **{name: answer[name] for name in kept},
-    )
+def _record(task: Task, answer: Mapping[str, Any]) -> StreamRecord:
+    kept = {name: answer[name] for name in ("plain_bytes", "stored_bytes", "sha256", "plain_sha256")}
+    rows = sum(each["rows"] for each in answer["ranges"])
+    if task.is_bundle:
+        members = tuple(_members(task, answer["ranges"]))
+        return StreamRecord(name=task.name, kind="bundle", rows=rows, members=members, **kept)
+    (one,) = task.ranges
+    data = _data(one.table)
+    return StreamRecord(name=task.name, kind="rows", table=one.table.name, part=one.part, rows=rows, data=data, **kept)
+
+
+def _members(task: Task, answers: Sequence[Mapping[str, Any]]) -> Iterator[Member]:
+    offset = 0
+    for one, answer in zip(task.ranges, answers, strict=True):
+        kept = {name: answer[name] for name in ("rows", "plain_bytes", "plain_sha256")}
+        yield Member(table=one.table.name, offset=offset, data=_data(one.table), **kept)
+        offset += answer["plain_bytes"]
+
+
+def _data(table: Table) -> dict[str, Any]:
+    columns = [{name: getattr(column, name) for name in _COLUMN} for column in table.columns]
+    return {"format": "text", "columns": columns, "key": list(table.key)}
+
+
+def bundled(tables: Sequence[Table], *, workers: int) -> list[list[Table]]:
+    """The tables that are small, in the groups that are stored together. One alone is stored as a large one is."""
+    small = [table for table in tables if table.whole_size < _SMALL]
+    if len(small) < 2:
+        return []
+    # As large as reading one table out of it may cost, and small enough that all workers have some.
+    most = min(max(_SMALLEST_BUNDLE, sum(map(_weight, small)) // (workers * 3)), _LARGEST_BUNDLE)
+    bundles: list[list[Table]] = [[]]
+    held = 0
+    for table in small:
+        if held + _weight(table) > most and bundles[-1]:
+            bundles.append([])
+            held = 0
+        bundles[-1].append(table)
+        held += _weight(table)
+    if len(bundles[-1]) == 1:
+        last = bundles.pop()
+        bundles[-1:] = [[*bundles[-1], *last]] if bundles else []
+    # A large one of the small may have been left alone between two others.
+    return [bundle for bundle in bundles if len(bundle) > 1]
+
+
+def _worth(task: Task) -> int:
+    """Bytes that may be worth a process. The first block of a small table is nearly empty for all that is known."""
+    return sum(max(0, one.table.whole_size - BLOCK) for one in task.ranges) if task.is_bundle else task.size
+
+
+def _weight(table: Table) -> int:
+    """What it costs, in bytes: a table without rows is work as well."""
+    return max(table.whole_size, BLOCK)
 
 
 def _digests(tasks: Sequence[Task], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, TableDigest]:
     parts: dict[str, list[TableDigest]] = {}
     for task in tasks:
         answer = answers[task.name]
-        parts.setdefault(task.table.name, []).append(TableDigest(rows=answer["rows"], columns=answer.get("digest", {})))
+        for one, found in zip(task.ranges, answer["ranges"], strict=True):
+            digest = TableDigest(rows=found["rows"], columns=found.get("digest", {}))
+            parts.setdefault(one.table.name, []).append(digest)
     return {table: added(each) for table, each in parts.items()}
 
 
@@ -365,6 +420,29 @@ def _notes(moment: Moment, *, whole: bool) -> tuple[str, ...]:
     if whole and moment.facts.large_objects:
         notes.append(f"{moment.facts.large_objects} large objects are not in it: keep them with pg_dump")
     return tuple(notes)
+
+
+def _beside(act: Callable[[], T]) -> Callable[[], T]:
+    """Begin with it in a thread: most of it is waiting, as is what is done meanwhile. What is answered waits for it."""
+    answers: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(act())
+        except BaseException as exc:  # noqa: BLE001 - it is raised where it is waited for
+            failures.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def wait() -> T:
+        thread.join()
+        if failures:
+            raise failures[0]
+        return answers[0]
+
+    return wait
 
 
 def _teller(watch: Watch | None, whole: int) -> Callable[[Task], None]:
@@ -376,7 +454,7 @@ def _teller(watch: Watch | None, whole: int) -> Callable[[Task], None]:
         with lock:
             done += task.size
         if watch is not None:
-            watch(task.table.name, done, whole)
+            watch(task.words, done, whole)
 
     return tell
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 BLOCK = 8192
+_AT_ONCE = 200
+_NO_TRANSACTION = 0
+"""libpq's PQTRANS_IDLE."""
 
 # Objects of extensions come with their extension, and other sessions' temporary tables are nobody else's business.
 _OURS = """c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(own)s)
@@ -40,7 +44,7 @@ _TABLES = """SELECT
   pg_catalog.format('%%I.%%I', n.nspname, c.relname),
   c.relkind::text,
   pg_catalog.pg_relation_size(c.oid)::bigint,
-  pg_catalog.pg_table_size(c.oid)::bigint,
+  pg_catalog.pg_relation_size(c.oid) + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
   (SELECT pg_catalog.array_agg(i.inhparent::bigint ORDER BY i.inhseqno)
    FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid),
   (SELECT pg_catalog.array_agg(k.attnum::int ORDER BY k.place)
@@ -50,6 +54,11 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = ANY (%(oids)s::oid[])
 ORDER BY 2"""
+_NAMES = """SELECT pg_catalog.format('%%I.%%I', n.nspname, c.relname), c.relkind::text
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = ANY (%(oids)s::oid[])
+ORDER BY 1"""
 _COLUMNS = """WITH RECURSIVE base AS (
   SELECT t.oid AS type, t.oid AS found, t.typbasetype AS next, t.typtypmod AS mod FROM pg_catalog.pg_type AS t
   UNION ALL
@@ -197,6 +206,19 @@ class DatabaseFacts:
         return {name: value for name, value in asdict(self).items() if name in names}
 
 
+@contextmanager
+def locks_given_back(connection: Connection) -> Iterator[None]:
+    """In a transaction, the locks of what is read in the block are held no longer than that. Whoever reads thousands of
+    tables would fill the server's table of locks; that they stay, another lock sees to.
+    """
+    if connection.info.transaction_status == _NO_TRANSACTION:
+        yield
+        return
+    connection.execute("SAVEPOINT bascule_locks")
+    yield
+    connection.execute("ROLLBACK TO SAVEPOINT bascule_locks; RELEASE SAVEPOINT bascule_locks")
+
+
 def read_database(connection: Connection) -> DatabaseFacts:
     """Who answers."""
     row = connection.execute(_DATABASE).fetchone()
@@ -221,6 +243,11 @@ def oids_of(connection: Connection, names: Sequence[str] | None, *, own: str) ->
             raise Refused(f"{name} is Bascule's own.", code="no_such_table", hint="Its state is in no backup.")
         found.append(oid)
     return [row[0] for row in connection.execute(_DESCENDANTS, {"oids": found})]
+
+
+def read_names(connection: Connection, oids: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """Name and kind of these tables, by name; as those of `Table`."""
+    return tuple((name, kind) for name, kind in connection.execute(_NAMES, {"oids": list(oids)}))
 
 
 def read_tables(connection: Connection, oids: Sequence[int]) -> tuple[Table, ...]:
@@ -269,12 +296,17 @@ def read_extensions(connection: Connection, oids: Sequence[int]) -> set[str]:
 def read_sequences(connection: Connection, oids: Sequence[int]) -> tuple[tuple[str, int, bool], ...]:
     """Name, last value, and whether that was given out. Not of a snapshot: sequences know none."""
     wanted = set(oids)
-    found = []
-    for oid, name in connection.execute(_SEQUENCES).fetchall():
-        if oid in wanted:
-            row = connection.execute(f"SELECT last_value, is_called FROM {name}").fetchone()
-            assert row is not None, "a sequence is one row"
-            found.append((name, row[0], row[1]))
+    names = [name for oid, name in connection.execute(_SEQUENCES) if oid in wanted]
+    found: list[tuple[str, int, bool]] = []
+    for start in range(0, len(names), _AT_ONCE):
+        asked = names[start : start + _AT_ONCE]
+        with locks_given_back(connection):
+            cursor = connection.execute(";".join(f"SELECT last_value, is_called FROM {name}" for name in asked))
+            for name in asked:
+                row = cursor.fetchone()
+                assert row is not None, "a sequence is one row"
+                found.append((name, row[0], row[1]))
+                cursor.nextset()
     return tuple(found)
 
 

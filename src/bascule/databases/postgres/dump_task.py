@@ -1,4 +1,4 @@
-"""One table of a dump, or a range of it: its rows into a stream of the store, and their digest.
+"""One table of a dump, a range of it, or several small ones: rows into a stream of the store, and their digests.
 
 Rows are copied as text. Binary is no faster (the server spends the same, the client compresses a fifth more bytes), it
 is tied to the types' internal forms, some types have none, and psql could not read it.
@@ -6,15 +6,17 @@ is tied to the types' internal forms, some types have none, and psql could not r
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bascule.backups.encryption import Encryption
 from bascule.backups.pipeline import store_stream
-from bascule.databases.postgres.dump_catalog import Column, Table
+from bascule.databases.postgres.copies import copied_out
+from bascule.databases.postgres.dump_catalog import Column, Table, locks_given_back
 from bascule.errors import MigrationFailed
 from bascule.ports.backup_store import BackupStore
 
@@ -47,32 +49,23 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What one stream holds."""
+class Range:
+    """A table, or some of its blocks."""
 
-    name: str
-    path: str
     table: Table
-    part: int
+    part: int = 0
     first: int = 0
     """Block of the table that the range begins with."""
     end: int | None = None
     """The block it ends before; None: to the end of the table, also where that grows."""
-    size: int
-    """Bytes, about."""
-    digest: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Task:
-        """The inverse of `as_dict`."""
+    def from_dict(values: Mapping[str, Any]) -> Range:
+        """The inverse of `asdict`."""
         table = values["table"]
         columns = tuple(Column(**column) for column in table["columns"])
         table = {**table, "columns": columns, "parents": tuple(table["parents"]), "key": tuple(table["key"])}
-        return Task(**{**values, "table": Table(**table)})
+        return Range(**{**values, "table": Table(**table)})
 
     @property
     def where(self) -> str:
@@ -85,6 +78,38 @@ class Task:
     def copy_sql(self) -> str:
         """The statement that answers the rows."""
         return copy_out(self.table, self.table.name, where=self.where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What one stream holds: a range, or several tables as wholes."""
+
+    name: str
+    path: str
+    ranges: tuple[Range, ...]
+    size: int
+    """Bytes, about."""
+    digest: bool
+
+    @property
+    def is_bundle(self) -> bool:
+        """It holds several tables."""
+        return len(self.ranges) > 1
+
+    @property
+    def words(self) -> str:
+        """What it holds, for people."""
+        first = self.ranges[0].table.name
+        return f"{first} and {len(self.ranges) - 1} more" if self.is_bundle else first
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Task:
+        """The inverse of `as_dict`."""
+        return Task(**{**values, "ranges": tuple(Range.from_dict(each) for each in values["ranges"])})
 
 
 def copy_out(table: Table, name: str, *, where: str = "") -> str:
@@ -119,38 +144,85 @@ def run_task(
     """Do it, and answer what becomes of it in the manifest. `connection` is in the snapshot; `psql`: the program, its
     environment, the snapshot. Raises what storing raises, and `MigrationFailed` (``dump_failed``).
     """
-    counted = _Counting(_from_psql(task, *psql) if psql and task.size >= WORTH_PSQL else _from_driver(task, connection))
-    stored = store_stream(store, task.path, counted, encryption=encryption, level=level, threads=0)
-    answer: dict[str, Any] = {**asdict(stored), "name": task.name, "rows": counted.rows}
+    counted = [_Counted() for _ in task.ranges]
+    pieces = _together(task, connection, counted) if task.is_bundle else _alone(task, connection, psql, counted[0])
+    stored = store_stream(store, task.path, pieces, encryption=encryption, level=level, threads=0)
+    answers = [each.answer() for each in counted]
     if task.digest:
-        from bascule.databases.postgres.digests import read_digest
+        _digest(connection(), task, answers)
+    return {**asdict(stored), "name": task.name, "ranges": answers}
 
-        digest = read_digest(connection(), task.table, where=task.where)
-        if digest.rows != counted.rows:
+
+class _Counted:
+    """What is known of the rows that went by."""
+
+    def __init__(self) -> None:
+        self._hash: Any = None
+        self._rows = self._size = 0
+
+    def count(self, piece: bytes) -> None:
+        """In COPY's text every row ends in a line feed, and no value holds one."""
+        self._rows += piece.count(b"\n")
+
+    def hash(self, piece: bytes) -> None:
+        """For a table of a bundle: a stream's own is computed where it is stored."""
+        self._hash = self._hash or hashlib.sha256()
+        self._hash.update(piece)
+        self._size += len(piece)
+
+    def answer(self) -> dict[str, Any]:
+        """JSON-able."""
+        digest = (self._hash or hashlib.sha256()).hexdigest()
+        return {"rows": self._rows, "plain_bytes": self._size, "plain_sha256": digest}
+
+
+def _together(task: Task, connection: Callable[[], Connection], counted: Sequence[_Counted]) -> Iterator[bytes]:
+    import psycopg
+
+    number = 0
+    try:
+        with locks_given_back(connection()):
+            for number, piece in copied_out(connection(), [each.copy_sql for each in task.ranges]):
+                counted[number].count(piece)
+                counted[number].hash(piece)
+                yield piece
+    except psycopg.Error as exc:
+        raise _failed(_after(task, number), str(exc)) from exc
+
+
+def _after(task: Task, number: int) -> str:
+    """Which table it was the server says in its own words, for most errors; it was not one before this one."""
+    return task.ranges[number].table.name + (" or of a table after it" if number + 1 < len(task.ranges) else "")
+
+
+def _alone(
+    task: Task,
+    connection: Callable[[], Connection],
+    psql: tuple[str, Mapping[str, str], str] | None,
+    counted: _Counted,
+) -> Iterator[bytes]:
+    (one,) = task.ranges
+    if psql and task.size >= WORTH_PSQL:
+        pieces = _from_psql(one, *psql)
+    else:
+        pieces = copied_by_driver(connection(), one.copy_sql, table=one.table.name)
+    for piece in pieces:
+        counted.count(piece)
+        yield piece
+
+
+def _digest(connection: Connection, task: Task, answers: Sequence[dict[str, Any]]) -> None:
+    from bascule.databases.postgres.digests import read_digests
+
+    digests = read_digests(connection, [(each.table, each.where) for each in task.ranges])
+    for each, answer, digest in zip(task.ranges, answers, digests, strict=True):
+        if digest.rows != answer["rows"]:
             raise MigrationFailed(
-                f"{task.table.name} has {digest.rows} rows in the snapshot, and {counted.rows} came out of it.",
+                f"{each.table.name} has {digest.rows} rows in the snapshot, and {answer['rows']} came out of it.",
                 code="dump_failed",
                 hint="Nothing was changed. An index or the table may be damaged: look at it with amcheck.",
             )
         answer["digest"] = dict(digest.columns)
-    return answer
-
-
-class _Counting:
-    """The pieces, and the rows in them: in COPY's text every row ends in a line feed, and no value holds one."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self.rows = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self.rows += piece.count(b"\n")
-            yield piece
-
-
-def _from_driver(task: Task, connection: Callable[[], Connection]) -> Iterator[bytes]:
-    yield from copied_by_driver(connection(), task.copy_sql, table=task.table.name)
 
 
 def copied_by_driver(connection: Connection, copy: str, *, table: str) -> Iterator[bytes]:
@@ -171,9 +243,9 @@ def copied_by_driver(connection: Connection, copy: str, *, table: str) -> Iterat
         raise _failed(table, str(exc)) from exc
 
 
-def _from_psql(task: Task, program: str, environment: Mapping[str, str], snapshot: str) -> Iterator[bytes]:
+def _from_psql(one: Range, program: str, environment: Mapping[str, str], snapshot: str) -> Iterator[bytes]:
     yield from copied_by_psql(
-        program, environment, task.copy_sql, table=task.table.name, begin=f"SET TRANSACTION SNAPSHOT '{snapshot}'"
+        program, environment, one.copy_sql, table=one.table.name, begin=f"SET TRANSACTION SNAPSHOT '{snapshot}'"
     )
 
 

@@ -112,7 +112,7 @@ def _heard(process: subprocess.Popen[bytes], task: Task) -> dict[str, Any]:
     if failed is None:
         return answer
     kind = Refused if failed["exit"] == Refused.exit_code else MigrationFailed
-    raise kind(failed["message"], code=failed["code"], hint=failed["hint"], details={"table": task.table.name})
+    raise kind(failed["message"], code=failed["code"], hint=failed["hint"], details={"table": task.words})
 
 
 def _gone(process: subprocess.Popen[bytes]) -> MigrationFailed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.address import without_secrets
 from bascule.databases.postgres.archive import Entry, read_entries
-from bascule.databases.postgres.digests import read_digest
+from bascule.databases.postgres.digests import read_digests
 from bascule.databases.postgres.dump import PostgresDump, encryption_of, missing_rights, usual_workers
 from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_tables
 from bascule.databases.postgres.dump_task import settings_sql
@@ -167,9 +167,10 @@ class PostgresDumper:
             oids = oids_of(connection, tables, own=self._schema)
             connection.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings_sql()}")
             found = [table for table in read_tables(connection, oids) if table.kind == "r"]
-            digests = {table.name: read_digest(connection, table) for table in found}
+            digests = read_digests(connection, [(table, "") for table in found])
+            answered = {table.name: digest for table, digest in zip(found, digests, strict=True)}
             connection.execute("ROLLBACK")
-        return digests
+        return answered
 
     def digests_of(
         self,

@@ -29,12 +29,13 @@ def export(source: Source, write: Callable[[bytes], object]) -> None:
     write(_encoded(lines))
     write(_path(data).encode())
     write(_encoded(text for entry in plan.before for text in _statements(entry)))
-    for stream in source.streams:
-        columns = ", ".join(column.quoted for column in table_of(stream).columns)
-        write(_encoded([f"COPY {stream.table}{f' ({columns})' if columns else ''} FROM stdin;"])[:-1])
-        for piece in source.pieces(stream):
-            write(piece)
-        write(b"\\.\n\n")
+    with source.reader() as reader:
+        for rows in source.rows():
+            columns = ", ".join(column.quoted for column in table_of(rows).columns)
+            write(_encoded([f"COPY {rows.table}{f' ({columns})' if columns else ''} FROM stdin;"])[:-1])
+            for piece in reader.pieces(rows):
+                write(piece)
+            write(b"\\.\n\n")
     write(_encoded(text for entry in plan.after for text in _statements(entry)))
     values = source.sequences() if manifest.stream(SEQUENCES).plain_bytes else []
     write(

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.archive import Entry, read_entries, with_tables
-from bascule.databases.postgres.digests import read_digest
+from bascule.databases.postgres.digests import read_digests
 from bascule.databases.postgres.dump import SCHEMA, SEQUENCES, name_of
 from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_parts, read_populated, read_tables
 from bascule.databases.postgres.dump_task import settings_sql
 from bascule.databases.postgres.load import (
+    Rows,
     Source,
+    batched,
+    by_stream,
     copy_in,
     local_settings,
     look_for_names,
-    make,
+    make_all,
     owned_sequences,
+    run_all,
     set_sequences,
 )
 from bascule.databases.postgres.made_since import told_since
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _LOOKS = 5
+_OUT_OF_MEMORY = "53200"
+"""What the server says where its table of locks is full."""
 # Who changes the schema between pg_dump's look and our locks changes rows of these.
 _CATALOGS = (
     "pg_constraint", "pg_proc", "pg_type", "pg_rewrite", "pg_trigger", "pg_policy", "pg_inherits", "pg_attrdef",
@@ -73,9 +80,9 @@ def restore_in_place(
     data = source.schema_data
     wanted = source.names(tables)
     whole = tables is None and source.manifest.scope == "database"
-    streams = [stream for stream in source.streams if stream.table in wanted]
+    coming = source.rows(wanted)
     ends = [source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES)]
-    source.verify([*ends, *streams], watch)
+    source.verify([*ends, *coming], watch)
     entries = source.entries()
     sequences = source.sequences()
     with access.connect() as connection:
@@ -100,7 +107,7 @@ def restore_in_place(
                 _guarded(connection, guard, plan, wanted, own=schema)
             kept_ahead = guard is not None and guard.ahead
             standing = read_standing(connection, [name for name, _, _ in sequences] if kept_ahead else ())
-            rows = _perform(connection, source, plan, streams, watch)
+            rows = _perform(connection, source, plan, coming, watch)
             # A sequence that is no part of these tables may have given out values to others since.
             set_sequences(connection, sequences, owned=None if whole else owned_sequences(entries, wanted))
             keep_ahead(connection, standing)
@@ -125,9 +132,9 @@ def restore_in_place(
         finally:
             if not connection.closed and connection.pgconn.transaction_status:
                 connection.execute("ROLLBACK")
-        for table in rows:
-            # Restored already: that the planner knows less about it for a while is no reason to say it was not.
-            _analyze(connection, table)
+        # Restored already: that the planner knows less about it for a while is no reason to say it was not.
+        for tables_now in batched(rows):
+            _analyze(connection, tables_now)
     return Restored(place=access.where(), rows=rows, seconds=time.monotonic() - begun, notes=plan.notes, kept=plan.kept)
 
 
@@ -161,15 +168,11 @@ def _guarded(connection: Connection, guard: Guard, plan: RestorePlan, wanted: se
         return
     # As values are printed when tables are digested at other times.
     connection.execute(settings_sql())
-    found = [
-        table
-        for name in plan.locked
-        if name in wanted
-        for table in read_tables(connection, oids_of(connection, [name], own=own))
-        if table.name == name and table.kind == "r"
-    ]
-    for table in found:
-        now, then = read_digest(connection, table), guard.rows.get(table.name)
+    names = wanted.intersection(plan.locked)
+    there = read_tables(connection, oids_of(connection, sorted(names), own=own)) if names else ()
+    found = [table for table in there if table.name in names and table.kind == "r"]
+    for table, now in zip(found, read_digests(connection, [(table, "") for table in found]), strict=True):
+        then = guard.rows.get(table.name)
         if now != then and (now.rows or then is not None):
             raise written_meanwhile(table.name)
     connection.execute(local_settings())
@@ -215,31 +218,32 @@ def _begin(
 
 
 def _perform(
-    connection: Connection, source: Source, plan: RestorePlan, streams: Sequence[Any], watch: Watch | None
+    connection: Connection, source: Source, plan: RestorePlan, coming: Sequence[Rows], watch: Watch | None
 ) -> dict[str, int]:
-    for statement in plan.drops:
-        connection.execute(statement)
+    run_all(connection, plan.drops)
     look_for_names(connection, source.schema_data.get("path"), local=True)
-    for entry in plan.before:
-        _make(connection, entry)
+    make_all(connection, map(_unless_there, plan.before))
     rows: dict[str, int] = {}
-    whole, done = sum(stream.plain_bytes for stream in streams), 0
-    for stream in streams:
-        # Made in this transaction, so its rows can be written as if they had always been there.
-        rows[stream.table] = rows.get(stream.table, 0) + copy_in(connection, source, stream, freeze=True)
-        done += stream.plain_bytes
+    whole, done = sum(each.plain_bytes for each in coming), 0
+
+    def loaded(what: Rows, count: int) -> None:
+        nonlocal done
+        rows[what.table] = rows.get(what.table, 0) + count
+        done += what.plain_bytes
         if watch is not None:
-            watch(stream.table, done, whole)
-    for entry in plan.after:
-        _make(connection, entry)
+            watch(what.table, done, whole)
+
+    for together in by_stream(coming):
+        # Made in this transaction, so its rows can be written as if they had always been there.
+        copy_in(connection, source, together, freeze=True, loaded=loaded)
+    make_all(connection, map(_unless_there, plan.after))
     return rows
 
 
-def _make(connection: Connection, entry: Entry) -> None:
-    if entry.kind == "SCHEMA" and entry.sql:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(entry.tag)}")
-        return
-    make(connection, entry)
+def _unless_there(entry: Entry) -> Entry:
+    if entry.kind != "SCHEMA" or not entry.sql:
+        return entry
+    return replace(entry, sql=f"CREATE SCHEMA IF NOT EXISTS {identifier(entry.tag)}", owner="")
 
 
 def _world(connection: Connection) -> tuple[Any, ...]:
@@ -252,14 +256,16 @@ def _foreign(entries: Sequence[Entry]) -> set[str | None]:
     return {entry.table for entry in entries if entry.kind == "FOREIGN TABLE"}
 
 
-def _analyze(connection: Connection, table: str) -> None:
+def _analyze(connection: Connection, tables: Sequence[str]) -> None:
     import psycopg
 
+    if connection.broken:
+        return
     try:
-        connection.execute(f"ANALYZE {table}")
+        connection.execute(f"ANALYZE {', '.join(tables)}")
     except psycopg.Error:
-        if connection.broken:
-            return
+        for table in tables if len(tables) > 1 else ():
+            _analyze(connection, [table])
 
 
 def _was_committing(exc: BaseException) -> bool:
@@ -277,8 +283,14 @@ def _failed(exc: BaseException, *, state: str = "unchanged") -> MigrationFailed:
             hint="It is one transaction: either everything was restored or nothing. Look at a table, and restore again "
             "if it was not.",
         )
+    hint = "Look at the server's words."
+    if getattr(exc, "sqlstate", None) == _OUT_OF_MEMORY:
+        hint = (
+            "A transaction that makes so many tables anew needs more locks than the server has room for: raise its "
+            "max_locks_per_transaction, restore some of the tables (--table), or all to another database (--to)."
+        )
     return MigrationFailed(
         f"The backup could not be restored: {words}.",
         code="restore_failed",
-        hint="Nothing was changed: it was one transaction. Look at the server's words.",
+        hint=f"Nothing was changed: it was one transaction. {hint}",
     )

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bascule.databases.postgres.copies import copied_out
 from bascule.databases.postgres.dump_catalog import Table
 from bascule.databases.postgres.dump_task import WORTH_PSQL, copied_by_driver, copied_by_psql, copy_out
-from bascule.databases.postgres.load import Source, table_of
+from bascule.databases.postgres.load import Rows, Source, table_of
 from bascule.databases.postgres.row_sums import RowSum
-from bascule.domain.backup import StreamRecord
 from bascule.ports.dump import Difference
 
 if TYPE_CHECKING:
@@ -60,15 +60,24 @@ def bytes_out(connection: Connection, table: Table, *, psql: Psql | None = None)
     return found.hexdigest()
 
 
+def all_bytes_out(connection: Connection, tables: Sequence[Table]) -> Iterator[str]:
+    """As `bytes_out` of each of these small tables, asked for together. Raises psycopg.Error."""
+    found = [hashlib.sha256() for _ in tables]
+    for number, piece in copied_out(connection, [copy_out(table, table.name) for table in tables]):
+        found[number].update(piece)
+    return (each.hexdigest() for each in found)
+
+
 def differences(
-    connection: Connection, source: Source, streams: Sequence[StreamRecord], *, name: str = "", psql: Psql | None = None
+    connection: Connection, source: Source, parts: Sequence[Rows], *, name: str = "", psql: Psql | None = None
 ) -> Iterator[Difference]:
-    """What the restored table has otherwise than its streams, with the columns: all of it is read once more."""
-    table = table_of(streams[0])
+    """What the restored table has otherwise than the backup, with the columns: all of it is read once more."""
+    table = table_of(parts[0])
     put, out = RowSum(len(table.columns)), RowSum(len(table.columns))
-    for stream in streams:
-        for piece in source.pieces(stream):
-            put.add(piece)
+    with source.reader() as reader:
+        for part in parts:
+            for piece in reader.pieces(part):
+                put.add(piece)
     for piece in _pieces(connection, table, copy_out(table, name or table.name), psql):
         out.add(piece)
     if put.rows != out.rows:
@@ -82,11 +91,11 @@ def differences(
         yield Difference(table=table.name, column=None, words="values stand in other rows")
 
 
-def grouped(streams: Iterable[StreamRecord]) -> dict[str, list[StreamRecord]]:
+def grouped(rows: Iterable[Rows]) -> dict[str, list[Rows]]:
     """By table."""
-    found: dict[str, list[StreamRecord]] = {}
-    for stream in streams:
-        found.setdefault(stream.table or "", []).append(stream)
+    found: dict[str, list[Rows]] = {}
+    for each in rows:
+        found.setdefault(each.table, []).append(each)
     return found
 
 

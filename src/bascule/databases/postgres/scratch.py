@@ -9,30 +9,42 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bascule.databases.postgres.archive import Entry
-from bascule.databases.postgres.digests import added, differing, read_digest
+from bascule.databases.postgres.digests import added, differing, read_digest, read_digests
 from bascule.databases.postgres.dump import SCHEMA, SEQUENCES
 from bascule.databases.postgres.dump_catalog import BLOCK
 from bascule.databases.postgres.load import (
+    Rows,
     Source,
+    batched,
+    by_stream,
     copy_in,
+    copy_one,
     look_for_names,
-    make,
+    make_all,
     set_sequences,
     settings_for_session,
     table_of,
 )
 from bascule.databases.postgres.message import identifier, literal
 from bascule.databases.postgres.restore_plan import INDEXES, RestorePlan, plan_anew
-from bascule.databases.postgres.row_proof import Psql, WentIn, bytes_out, coming_out, differences, grouped
+from bascule.databases.postgres.row_proof import (
+    Psql,
+    WentIn,
+    all_bytes_out,
+    bytes_out,
+    coming_out,
+    differences,
+    grouped,
+)
 from bascule.databases.postgres.row_sums import RowSum
 from bascule.databases.postgres.tool_access import Access
-from bascule.domain.backup import StreamRecord, TableDigest
+from bascule.domain.backup import TableDigest
 from bascule.errors import MigrationFailed, Refused
 from bascule.ports.dump import Difference, Restored, Verified, Watch
 
@@ -79,17 +91,15 @@ def verify(
     begun = time.monotonic()
     wanted = source.names(tables)
     data = source.schema_data
-    streams = [stream for stream in source.streams if stream.table in wanted]
-    source.verify([source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES), *streams], watch)
+    rows = source.rows(wanted)
+    source.verify([source.manifest.stream(SCHEMA), source.manifest.stream(SEQUENCES), *rows], watch)
     comparison = _comparison(source, major)
     place, proved, why = "a database of its own", True, ""
     with access.connect() as connection:
         if _may_create(connection):
             try:
                 with _scratch(access, connection, data["made_with"]) as name:
-                    filled = _fill(
-                        access, name, source, streams, scratch=True, compare=comparison, psql=psql, watch=watch
-                    )
+                    filled = _fill(access, name, source, rows, scratch=True, compare=comparison, psql=psql, watch=watch)
             except MigrationFailed as failed:
                 if not isinstance(failed.__cause__, psycopg.errors.InsufficientPrivilege):
                     raise
@@ -97,7 +107,7 @@ def verify(
         else:
             why = "the role may make no database"
         if why:
-            filled = _fill_temporary(access, source, streams, compare=comparison, watch=watch)
+            filled = _fill_temporary(access, source, rows, compare=comparison, watch=watch)
             place, proved = "temporary tables", False
             filled.notes.append(f"{why}: rows were proved, and the schema's script was not")
     found = filled.digests
@@ -118,16 +128,25 @@ def digests_in(access: Access, source: Source, tables: Sequence[str] | None) -> 
     columns are all that is told of a table.
     """
     wanted = source.names(tables)
-    streams = [stream for stream in source.streams if stream.table in wanted]
-    source.verify(streams)
-    found: dict[str, TableDigest] = {}
-    for name, parts in grouped(streams).items():
+    rows = source.rows(wanted)
+    source.verify(rows)
+    try:
+        return _fill_temporary(access, source, rows, compare="columns", watch=None).digests
+    except MigrationFailed:
+        # Of one of them, perhaps; the others can still be told, each by itself.
+        return dict(_digests_singly(access, source, grouped(rows)))
+
+
+def _digests_singly(
+    access: Access, source: Source, by_table: Mapping[str, Sequence[Rows]]
+) -> Iterator[tuple[str, TableDigest]]:
+    for name, parts in by_table.items():
         try:
-            found |= _fill_temporary(access, source, parts, compare="columns", watch=None).digests
+            digest = _fill_temporary(access, source, parts, compare="columns", watch=None).digests[name]
         except MigrationFailed:
-            rows = sum(part.rows or 0 for part in parts)
-            found[name] = TableDigest(rows=rows, columns={each.name: "" for each in table_of(parts[0]).columns})
-    return found
+            count = sum(part.rows or 0 for part in parts)
+            digest = TableDigest(rows=count, columns={each.name: "" for each in table_of(parts[0]).columns})
+        yield name, digest
 
 
 def _comparison(source: Source, major: int) -> Comparison:
@@ -155,7 +174,7 @@ def restore_to(access: Access, source: Source, name: str, *, watch: Watch | None
             )
         source.verify(source.manifest.streams, watch)
         with _scratch(access, connection, data["made_with"]) as scratch:
-            filled = _fill(access, scratch, source, source.streams, scratch=False, compare="count", watch=watch)
+            filled = _fill(access, scratch, source, source.rows(), scratch=False, compare="count", watch=watch)
             connection.execute(f"ALTER DATABASE {identifier(scratch)} RENAME TO {identifier(name)}")
     return Restored(
         place=name,
@@ -176,8 +195,7 @@ def empty_copy(access: Access, entries: Sequence[Entry], made_with: dict[str, An
                 settings_for_session(filled)
                 look_for_names(filled, path, local=False)
                 plan = plan_anew(entries, scratch=True)
-                for entry in (*plan.before, *plan.after):
-                    make(filled, entry)
+                make_all(filled, (*plan.before, *plan.after))
             yield name
 
 
@@ -258,7 +276,7 @@ def _fill(
     access: Access,
     database: str,
     source: Source,
-    streams: Sequence[StreamRecord],
+    coming: Sequence[Rows],
     *,
     scratch: bool,
     compare: Comparison,
@@ -280,19 +298,19 @@ def _fill(
             connections[-1].execute("SET synchronous_commit = off")
         _make_all(connections[0], plan.before, notes)
         went_in = WentIn() if compare == "rows" else None
-        rows = _load_all(connections, source, streams, went_in, watch)
-        _make_after(connections, plan, notes)
+        rows = _load_all(connections, source, coming, went_in, watch)
+        _make_after(connections, plan, notes, large={each.table for each in coming if each.member is None})
         set_sequences(connections[0], source.sequences(), owned=None)
         for view in source.schema_data["refresh"]:
             connections[0].execute(f"REFRESH MATERIALIZED VIEW {view}")
         for connection in connections:
             look_for_names(connection, None, local=False)
         if compare == "columns":
-            return _Filled(digests=_digest_all(connections, streams), notes=notes)
+            return _Filled(digests=_digest_all(connections, coming), notes=notes)
         filled = _Filled(digests={table: TableDigest(rows=n, columns={}) for table, n in rows.items()}, notes=notes)
         if went_in is not None:
             way = (psql, access.environment(database=database)) if psql else None
-            filled.differences += _compare_all(connections, source, streams, went_in, way)
+            filled.differences += _compare_all(connections, source, coming, went_in, way)
         return filled
     except psycopg.Error as exc:
         raise MigrationFailed(
@@ -306,10 +324,8 @@ def _fill(
 
 
 def _make_all(connection: Connection, entries: Sequence[Entry], notes: list[str]) -> None:
-    for entry in entries:
-        if entry.kind == "SCHEMA" and entry.tag == "public":
-            continue
-        make(connection, entry, owners=_lenient(connection, notes))
+    wanted = (entry for entry in entries if entry.kind != "SCHEMA" or entry.tag != "public")
+    make_all(connection, wanted, owners=_lenient(connection, notes))
 
 
 def _lenient(connection: Connection, notes: list[str]) -> Callable[[str], None]:
@@ -328,8 +344,12 @@ def _lenient(connection: Connection, notes: list[str]) -> Callable[[str], None]:
     return run
 
 
-def _make_after(connections: Sequence[Connection], plan: RestorePlan, notes: list[str]) -> None:
-    """Indexes on all connections, those of one table on one of them; then what needs indexes."""
+def _make_after(
+    connections: Sequence[Connection], plan: RestorePlan, notes: list[str], *, large: Collection[str]
+) -> None:
+    """Indexes on all connections, those of one table on one of them; then what needs indexes. `large`: the tables whose
+    indexes are worth a connection for each.
+    """
     indexes: dict[str, list[Entry]] = {}
     rest = []
     for entry in plan.after:
@@ -339,16 +359,18 @@ def _make_after(connections: Sequence[Connection], plan: RestorePlan, notes: lis
             rest.append(entry)
     # One table's indexes are dealt out too, plain ones: two of them can be built at the same time.
     work: list[list[Entry]] = []
-    for entries in indexes.values():
+    quick = [entry for table, entries in indexes.items() if table not in large for entry in entries]
+    for table, entries in indexes.items():
+        if table not in large:
+            continue
         constraints = [entry for entry in entries if entry.kind == "CONSTRAINT"]
         work += [constraints] if constraints else []
         work += [[entry] for entry in entries if entry.kind == "INDEX"]
 
     def build(connection: Connection, entries: list[Entry]) -> None:
-        for entry in entries:
-            make(connection, entry, owners=_lenient(connection, notes))
+        make_all(connection, entries, owners=_lenient(connection, notes))
 
-    _share(connections, work, build)
+    _share(connections, [*work, *batched(quick)], build)
     # In pg_dump's order: a comment on a foreign key comes after that.
     _make_all(connections[0], rest, notes)
 
@@ -356,70 +378,85 @@ def _make_after(connections: Sequence[Connection], plan: RestorePlan, notes: lis
 def _load_all(
     connections: Sequence[Connection],
     source: Source,
-    streams: Sequence[StreamRecord],
+    coming: Sequence[Rows],
     went_in: WentIn | None,
     watch: Watch | None,
 ) -> dict[str, int]:
-    rows: dict[str, int] = {stream.table: 0 for stream in streams if stream.table}
-    parts = grouped(streams)
-    whole, done = sum(stream.plain_bytes for stream in streams), 0
+    rows: dict[str, int] = {each.table: 0 for each in coming}
+    parts = grouped(coming)
+    whole, done = sum(each.plain_bytes for each in coming), 0
     lock = threading.Lock()
 
-    def load(connection: Connection, stream: StreamRecord) -> None:
+    def loaded(what: Rows, count: int) -> None:
         nonlocal done
-        sums = RowSum() if went_in is not None and len(parts[stream.table or ""]) > 1 else None
-        loaded = copy_in(connection, source, stream, freeze=False, sums=sums)
-        if went_in is not None and sums is not None:
-            went_in.add(stream.table or "", sums)
         with lock:
-            rows[stream.table or ""] += loaded
-            done += stream.plain_bytes
+            rows[what.table] += count
+            done += what.plain_bytes
             if watch is not None:
-                watch(stream.table or "", done, whole)
+                watch(what.table, done, whole)
 
-    _share(connections, sorted(streams, key=lambda stream: -stream.plain_bytes), load)
+    def load(connection: Connection, together: list[Rows]) -> None:
+        several = len(together) == 1 and len(parts[together[0].table]) > 1
+        sums = RowSum() if went_in is not None and several else None
+        copy_in(connection, source, together, freeze=False, sums=sums, loaded=loaded)
+        if went_in is not None and sums is not None:
+            went_in.add(together[0].table, sums)
+
+    _share(connections, sorted(by_stream(coming), key=lambda together: -together[0].stream.plain_bytes), load)
     return rows
 
 
-def _digest_all(connections: Sequence[Connection], streams: Sequence[StreamRecord]) -> dict[str, TableDigest]:
-    tables = {stream.table: table_of(stream) for stream in streams if stream.table}
+def _digest_all(connections: Sequence[Connection], coming: Sequence[Rows]) -> dict[str, TableDigest]:
+    tables = {each.table: table_of(each) for each in coming}
     found: dict[str, list[TableDigest]] = {name: [] for name in tables}
     lock = threading.Lock()
 
-    def digest(connection: Connection, what: tuple[str, str]) -> None:
-        name, where = what
-        part = read_digest(connection, tables[name], where=where)
+    def digest(connection: Connection, work: list[tuple[str, str]]) -> None:
+        parts = list(read_digests(connection, [(tables[name], where) for name, where in work]))
         with lock:
-            found[name].append(part)
+            for (name, _), part in zip(work, parts, strict=True):
+                found[name].append(part)
 
-    _share(connections, _halves(connections[0], tables), digest)
+    small = {each.table for each in coming if each.member is not None}
+    large = [[each] for each in _halves(connections[0], [name for name in tables if name not in small])]
+    _share(connections, [*large, *batched((name, "") for name in tables if name in small)], digest)
     return {name: added(parts) for name, parts in found.items()}
 
 
 def _compare_all(
     connections: Sequence[Connection],
     source: Source,
-    streams: Sequence[StreamRecord],
+    coming: Sequence[Rows],
     went_in: WentIn,
     psql: Psql | None,
 ) -> list[Difference]:
     """What comes out of the tables otherwise than it went in. One stream comes out as the bytes that it was; several
     were loaded at once, and their rows come out mixed.
     """
-    by_table = grouped(streams)
+    by_table = grouped(coming)
     tables = {name: table_of(parts[0]) for name, parts in by_table.items()}
     several = [name for name, parts in by_table.items() if len(parts) > 1]
+    small = [name for name, parts in by_table.items() if parts[0].member is not None]
     came_out, wrong = WentIn(), []
 
-    def look(connection: Connection, what: tuple[str, str]) -> None:
-        name, where = what
+    def look(connection: Connection, work: list[tuple[str, str]]) -> None:
+        if len(work) == 1:
+            look_at_one(connection, *work[0])
+            return
+        names = [name for name, _ in work]
+        for name, digest in zip(names, all_bytes_out(connection, [tables[name] for name in names]), strict=True):
+            if digest != by_table[name][0].plain_sha256:
+                wrong.append(name)
+
+    def look_at_one(connection: Connection, name: str, where: str) -> None:
         if len(by_table[name]) > 1:
             came_out.add(name, coming_out(connection, tables[name], where=where, psql=psql))
         elif bytes_out(connection, tables[name], psql=psql) != by_table[name][0].plain_sha256:
             wrong.append(name)
 
-    work = [*_halves(connections[0], several), *((name, "") for name in tables if name not in several)]
-    _share(connections, work, look)
+    alone = {*tables} - {*several} - {*small}
+    work = [[each] for each in _halves(connections[0], several)] + [[(name, "")] for name in tables if name in alone]
+    _share(connections, [*work, *batched((name, "") for name in small)], look)
     wrong += [name for name in several if not came_out.of(name).same_as(went_in.of(name))]
     return [each for name in wrong for each in differences(connections[0], source, by_table[name], psql=psql)]
 
@@ -437,13 +474,13 @@ def _halves(connection: Connection, names: Iterable[str]) -> list[tuple[str, str
 
 
 def _fill_temporary(
-    access: Access, source: Source, streams: Sequence[StreamRecord], *, compare: Comparison, watch: Watch | None
+    access: Access, source: Source, coming: Sequence[Rows], *, compare: Comparison, watch: Watch | None
 ) -> _Filled:
     import psycopg
 
-    by_table = grouped(streams)
+    by_table = grouped(coming)
     filled = _Filled(digests={})
-    with access.connect() as connection:
+    with access.connect() as connection, source.reader() as reader:
         settings_for_session(connection)
         for done, (name, parts) in enumerate(by_table.items()):
             table = table_of(parts[0])
@@ -455,7 +492,9 @@ def _fill_temporary(
                 connection.execute("BEGIN")
                 connection.execute(f"CREATE TEMPORARY TABLE bascule_scratch ({columns}) ON COMMIT DROP")
                 sums = RowSum() if compare == "rows" else None
-                rows = sum(copy_in(connection, source, part, into=_TEMPORARY, freeze=True, sums=sums) for part in parts)
+                rows = 0
+                for part in parts:
+                    rows += copy_one(connection, reader, part, into=_TEMPORARY, sums=sums)
                 filled.digests[name] = (
                     read_digest(connection, table, source=_TEMPORARY)
                     if compare == "columns"
@@ -477,8 +516,8 @@ def _fill_temporary(
 
 def _differences(source: Source, found: dict[str, TableDigest], *, compared: bool) -> Iterator[Difference]:
     expected: dict[str, int] = {}
-    for stream in source.streams:
-        expected[stream.table or ""] = expected.get(stream.table or "", 0) + (stream.rows or 0)
+    for each in source.rows():
+        expected[each.table] = expected.get(each.table, 0) + (each.rows or 0)
     for table, digest in found.items():
         before = source.manifest.digests.get(table) if compared else None
         before = before or TableDigest(rows=expected[table], columns={})

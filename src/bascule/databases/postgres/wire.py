@@ -66,9 +66,9 @@ def collect(
 
     pgconn = connection.pgconn
     until = None if seconds is None else time.monotonic() + seconds
-    _drive(generators.send(pgconn), pgconn, until)
+    drive(generators.send(pgconn), pgconn, until)
     while True:
-        result = _drive(generators.fetch(pgconn), pgconn, until)
+        result = drive(generators.fetch(pgconn), pgconn, until)
         if result is None:
             return
         if result.status == COPY_IN:
@@ -157,11 +157,11 @@ def _feed(pgconn: PGconn, data: str | None, until: float | None, encoding: str) 
     rows = data.encode(encoding)
     for start in range(0, len(rows), _CHUNK):
         while pgconn.put_copy_data(rows[start : start + _CHUNK]) == 0:
-            _drive(generators.send(pgconn), pgconn, until)
-        _drive(generators.send(pgconn), pgconn, until)
+            drive(generators.send(pgconn), pgconn, until)
+        drive(generators.send(pgconn), pgconn, until)
     while pgconn.put_copy_end() == 0:
-        _drive(generators.send(pgconn), pgconn, until)
-    _drive(generators.send(pgconn), pgconn, until)
+        drive(generators.send(pgconn), pgconn, until)
+    drive(generators.send(pgconn), pgconn, until)
 
 
 def _drain(pgconn: PGconn, until: float | None) -> None:
@@ -176,11 +176,11 @@ def _drain(pgconn: PGconn, until: float | None) -> None:
                 yield _READ
                 pgconn.consume_input()
 
-    _drive(rows(), pgconn, until)
+    drive(rows(), pgconn, until)
 
 
-def _drive(steps: Generator[Any, Any, Any], pgconn: PGconn, until: float | None) -> Any:
-    """Run one of psycopg's generators to its end, waiting for the socket where it asks to."""
+def drive(steps: Generator[Any, Any, Any], pgconn: PGconn, until: float | None) -> Any:
+    """Run one of psycopg's generators to its end, waiting for the socket where it asks to. Raises TimeoutError."""
     try:
         wanted = next(steps)
         poller = select.poll()
