@@ -8,6 +8,9 @@ A receiver on loopback, in a process of its own, takes the traces and metrics. T
 themselves take (from the first ledger row to the last), which tracing may slow down by 1.02 at most; and the whole
 process, which at its end loads OpenTelemetry once, makes the spans and sends them. The exit code is 1 where the bar was
 missed or the receiver got no spans.
+
+A third run in each round is without tracing again: how far that is from the first is what the machine does by itself,
+and the bar is wider by so much. On a busy machine that says little: give it more rounds.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from benchmarks.timing import spread, table
 
 BAR = 1.02
 TRACED = "bascule up, traced"
+AGAIN = "bascule up again"
 _SPANS = {
     "postgresql": "SELECT extract(epoch FROM max(applied_at) - min(applied_at)) FROM bascule.ledger",
     "sqlite": "SELECT (julianday(max(applied_at)) - julianday(min(applied_at))) * 86400 FROM bascule_ledger",
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         plain = bascule(place.dialect, small_migrations(given.count), home)
         results = take_turns(
             place,
-            [_here(plain, {}), _here(plain, _told(port), name=TRACED)],
+            [_here(plain, {}), _here(plain, _told(port), name=TRACED), _here(plain, {}, name=AGAIN)],
             rounds=given.rounds,
             count=given.count,
             database=place.fresh,
@@ -87,13 +91,17 @@ def _judge(place: PostgresPlace | SqlitePlace, results: Results, taken: int) -> 
         rows.append([name, f"{spread(lasted[name]).median:.3f}", f"{wall.median:.3f}", f"{cpu.median:.3f}"])
     print(f"{results.count} migrations on {place.dialect}")
     print(table(rows))
-    ratio = spread([mine / its for mine, its in zip(lasted[TRACED], lasted[BASCULE], strict=True)]).median
+    ratio, noise = (
+        spread([mine / its for mine, its in zip(lasted[name], lasted[BASCULE], strict=True)]).median
+        for name in (TRACED, AGAIN)
+    )
     more = spread(
         [mine.wall - its.wall for mine, its in zip(results.runs[TRACED], results.runs[BASCULE], strict=True)]
     ).median
-    print(f"The migrations take {ratio:.3f} times as long; the process takes {more * 1000:+.0f} ms.")
+    print(f"The migrations take {ratio:.3f} times as long, and {noise:.3f} times without tracing again.")
+    print(f"The process takes {more * 1000:+.0f} ms.")
     print(f"{taken} bytes of spans and metrics were received.")
-    missed = ratio > BAR or not taken
+    missed = ratio > BAR * max(noise, 1 / noise) or not taken
     print(f"MISSED: at most {BAR:.2f}" if missed else "No bar was missed.")
     return 1 if missed else 0
 
