@@ -38,6 +38,8 @@ class Project:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            # Whoever tests another checkout than the one that is installed.
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
             **environment,
         }
 
