@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
@@ -41,7 +41,7 @@ from bascule.databases.postgres.dump_workers import Workers
 from bascule.databases.postgres.pg_tools import PgTools
 from bascule.databases.postgres.tool_access import Access
 from bascule.domain.backup import Member, StreamRecord, TableDigest
-from bascule.errors import LockNotAvailable, MigrationFailed, Refused
+from bascule.errors import BasculeError, LockNotAvailable, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
 from bascule.ports.dump import Dumped, DumpRequest, Keys, Watch
 
@@ -78,6 +78,8 @@ class Moment:
     until: datetime
     facts: DatabaseFacts
     tables: tuple[Table, ...]
+    schema: Callable[[], bytes]
+    """What pg_dump writes of it; waits for that. Raises `MigrationFailed`."""
 
 
 def usual_workers() -> int:
@@ -163,12 +165,19 @@ class PostgresDump:
                 assert row is not None, "it answers one row"
                 seen = sorted(_again(connection, oids, names, own=self._schema))
                 if seen == oids:
-                    yield Moment(
-                        snapshot=row[0],
-                        until=row[1].astimezone(UTC),
-                        facts=read_database(connection),
-                        tables=read_tables(connection, oids),
-                    )
+                    schema = self._schema_of(row[0])
+                    try:
+                        yield Moment(
+                            snapshot=row[0],
+                            until=row[1].astimezone(UTC),
+                            facts=read_database(connection),
+                            tables=read_tables(connection, oids),
+                            schema=schema,
+                        )
+                    finally:
+                        # It needs the snapshot, and nobody must be left to read on.
+                        with suppress(BasculeError, OSError):
+                            schema()
                     return
                 oids = seen
             finally:
@@ -182,8 +191,12 @@ class PostgresDump:
 
     def entries(self, connection: Connection, moment: Moment) -> tuple[Entry, ...]:
         """The whole schema in the snapshot, each entry with the table it is a part of."""
-        content = self._tools.dump_schema(self._access.environment(), snapshot=moment.snapshot, without=self._schema)
-        return with_tables(read_entries(content), read_parts(connection))
+        return with_tables(read_entries(moment.schema()), read_parts(connection))
+
+    def _schema_of(self, snapshot: str) -> Callable[[], bytes]:
+        """pg_dump begins at once: it takes longer than all that is looked up meanwhile."""
+        environment = self._access.environment()
+        return _beside(lambda: self._tools.dump_schema(environment, snapshot=snapshot, without=self._schema))
 
     def _lock(self, connection: Connection, oids: Sequence[int]) -> None:
         """Nothing but the tables' names is asked before, and that of no snapshot that stays."""
