@@ -343,9 +343,18 @@ def trail_of(settings: Settings, door: Callable[[], StateDoor], *, who: str, whe
         clock=SystemClock(),
         who=who,
         where=where,
-        heads=HeadFolder(settings.audit_dir),
+        heads=HeadFolder(settings.audit_dir, _whereabouts(settings)),
         clean=settings.clean,
     )
+
+
+def _whereabouts(settings: Settings) -> str:
+    """Database and schema, whoever asks for them with whatever password."""
+    if settings.address is None:
+        return ""
+    url = settings.address.url
+    database = os.path.realpath(url.database) if url.dialect == "sqlite" and url.database else url.database
+    return " ".join((url.dialect, url.host or "", database or "", settings.schema))
 
 
 def audit_key(settings: Settings) -> bytes | None:
@@ -975,7 +984,9 @@ def _dumper(settings: Settings) -> Dumper:
     from bascule.databases.postgres.dumper import PostgresDumper
 
     # pg_dump needs a session of its own, so past a pooler where there is a way.
-    return PostgresDumper(_opener(settings.direct or address), schema=settings.schema)
+    return PostgresDumper(
+        _opener(settings.direct or address), schema=settings.schema, past_pooler=settings.direct is not None
+    )
 
 
 def _elsewhere(settings: Settings, given: str) -> tuple[Dumper, str]:
@@ -1033,8 +1044,8 @@ def python_scripts() -> PythonScripts | None:
 
 def owner() -> str:
     """This process as whoever waits for it reads it: user@host:pid."""
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or _account()
-    return f"{user}@{os.uname().nodename}:{os.getpid()}"
+    # The account, not the variables of the environment: this stands in the audit log, and tells the author of a plan.
+    return f"{_account()}@{os.uname().nodename}:{os.getpid()}"
 
 
 def outside(ignored: tuple[str, ...]) -> Touch:

@@ -114,8 +114,21 @@ def test_a_log_that_was_written_anew_without_the_key_is_not_taken_for_whole(audi
             database.execute("UPDATE bascule_audit SET entry = ?, previous = ?, mac = ? WHERE number = ?", changed)
             before = mac
     assert audited.run("audit", "verify").code == 3
-    unaware = audited.well("audit", "verify", BASCULE_AUDIT_DIR=str(tmp_path / "another machine"))
-    assert "carries no key's code" in unaware.err
+    unaware = audited.run("audit", "verify", "--json", BASCULE_AUDIT_DIR=str(tmp_path / "another machine"))
+    assert unaware.code == 3
+    assert "unkeyed" in {each["kind"] for each in unaware.json["data"]["findings"]}
+
+
+def test_a_target_that_calls_itself_otherwise_does_not_hide_a_cut(audited: Project) -> None:
+    with sidecar(audited) as database:
+        database.execute("DELETE FROM bascule_audit WHERE number > 2")
+        database.execute("UPDATE bascule_meta SET value = ? WHERE key = 'identity'", ("f" * 32,))
+    with closing(sqlite3.connect(audited.folder / "app.db", isolation_level=None)) as database:
+        database.execute("UPDATE bascule_meta SET value = ? WHERE key = 'identity'", ("f" * 32,))
+    for _ in range(2):
+        answer = audited.run("audit", "verify", "--json")
+        assert answer.code == 3, answer
+        assert "identity" in {each["kind"] for each in answer.json["data"]["findings"]}
 
 
 @pytest.mark.parametrize(

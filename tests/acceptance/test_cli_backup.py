@@ -18,6 +18,7 @@ import pytest
 
 from bascule import Bascule
 from bascule.backups.encryption import new_key
+from bascule.domain.backup import FORMAT
 from bascule.errors import Refused
 from tests.acceptance.beginnings import begin
 from tests.acceptance.commandline import BASCULE, Answer, Project
@@ -282,7 +283,9 @@ def test_an_exchanged_manifest_is_found_by_the_journal(place: Place) -> None:
 def test_a_newer_format_is_left_to_the_version_that_wrote_it(place: Place) -> None:
     backup = place.create()
     manifest = folder_of(backup) / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format":1', '"format":99'))
+    newer = manifest.read_text().replace(f'"format":{FORMAT}', '"format":99')
+    assert '"format":99' in newer
+    manifest.write_text(newer)
     refused(place.project.run("backup", "restore", backup["id"], "--yes", "--json"), "backup_newer_format")
 
 

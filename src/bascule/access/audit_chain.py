@@ -51,7 +51,7 @@ class Finding:
 
     number: int
     """The line where it shows."""
-    kind: Literal["changed", "removed", "inserted", "order", "cut", "unreadable"]
+    kind: Literal["changed", "removed", "inserted", "order", "cut", "unreadable", "unkeyed", "identity"]
     words: str
 
 

@@ -5,10 +5,11 @@ does not have this file too.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,16 +21,32 @@ _NAME = re.compile(r"[0-9a-f-]{32,36}")
 class HeadFolder:
     """One file a target, of mode 0600 in a folder of mode 0700."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """None: ``$XDG_STATE_HOME/bascule/audit``, or ``~/.local/state/bascule/audit``."""
+    def __init__(self, folder: Path | None, address: str = "") -> None:
+        """`folder` None: ``$XDG_STATE_HOME/bascule/audit``, or ``~/.local/state/bascule/audit``. `address`: of the
+        database, which whoever writes into it cannot change; only its digest is kept.
+        """
         self.folder = folder or _home() / "bascule" / "audit"
+        self._at = hashlib.sha256(address.encode()).hexdigest() if address else ""
 
     def read(self, target: str) -> Head | None:
         """What was noted of this target, None where nothing was. Raises OSError, ValueError for a damaged file."""
         try:
-            return read_head(self._path(target).read_text(encoding="ascii"))
+            return read_head(self._path(target).read_text(encoding="ascii").partition("\n")[0])
         except FileNotFoundError:
             return None
+
+    def others(self, target: str) -> Mapping[str, Head]:
+        """What was noted at the same address of targets that called themselves otherwise. Raises OSError, ValueError
+        for a damaged file.
+        """
+        if not self._at or not self.folder.is_dir():
+            return {}
+        found = {}
+        for path in sorted(self.folder.glob("*.head")):
+            told, _, at = path.read_text(encoding="ascii").partition("\n")
+            if path.stem != target and at.strip() == self._at:
+                found[path.stem] = read_head(told)
+        return found
 
     def note(self, target: str, head: Head) -> None:
         """Keep it, unless a newer one is kept. Raises OSError, ValueError."""
@@ -38,7 +55,7 @@ class HeadFolder:
         with self._one_at_a_time():
             known = self.read(target)
             if known is None or known.number < head.number:
-                _put(path, head)
+                _put(path, f"{head}\n{self._at}".strip())
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -58,13 +75,13 @@ class HeadFolder:
         return self.folder / f"{target}.head"
 
 
-def _put(path: Path, head: Head) -> None:
+def _put(path: Path, text: str) -> None:
     """All of it or nothing."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(f"{head}\n")
+            file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -105,7 +105,8 @@ def _execute(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     from bascule.services.plan_file import up_by_kept_plan
 
     asked = dataclasses.replace(request, names=())
-    return _run(task, given["name"], "up", lambda context: up_by_kept_plan(context, asked, kept), _options(given))
+    name = given["name"]
+    return _run(task, name, "up", lambda context: up_by_kept_plan(context, asked, kept, holding=name), _options(given))
 
 
 def _rollback(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,9 +116,18 @@ def require_approved(context: Context, plan: PlanFile) -> None:
     needed = context.policy.approvals
     if not needed or not protected(context):
         return
+    from bascule.services.plan_file import kept_plan
+
     with closing(context.target.state()) as door:
-        given = [each for each in plans.approvals(door, plan.id) if not same_person(plan.author, each.approver)]
         kept = plans.find(door, plan.id)
+        author = plan.author if kept is None else kept.author
+        given = [each for each in plans.approvals(door, plan.id) if not same_person(author, each.approver)]
+    if kept is not None and kept_plan(context, kept).as_dict() != plan.as_dict():
+        raise Refused(
+            f"This is not the plan that was handed in as {plan.id}: somebody has written another one under its id.",
+            code="plan_unapproved",
+            hint="Hand this one in for itself: bascule plan --out FILE.",
+        )
     if kept is None or len(given) < needed:
         have = ", ".join(each.approver for each in given) or "nobody"
         raise Refused(

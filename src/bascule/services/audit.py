@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +72,7 @@ def verified(context: Context, trail: Trail, heads: Sequence[Head] = ()) -> Verd
     Raises UsageError (code ``audit_head``) where that file is damaged.
     """
     trail.ask("audit verify", {"heads": [str(head) for head in heads]} if heads else {})
-    kept, unread = _noted(context, trail, given=bool(heads))
+    kept, others, unread = _noted(context, trail, given=bool(heads))
     closed = ""
     if context.target.describe().prepared:
         try:
@@ -81,9 +81,8 @@ def verified(context: Context, trail: Trail, heads: Sequence[Head] = ()) -> Verd
             closed = problem.message
     # What this very process wrote there says nothing about what was before it.
     noted = trail.before if trail.wrote else kept
-    verdict = _look(
-        context, trail.key(), _Known(heads=heads, noted=noted, unread=unread, closed=closed, own=trail.number)
-    )
+    known = _Known(heads=heads, noted=noted, others=others, unread=unread, closed=closed, own=trail.number)
+    verdict = _look(context, trail.key(), known)
     if trail.number is not None:
         trail.end("done", whole=verdict.whole)
     return verdict
@@ -95,6 +94,8 @@ class _Known:
 
     heads: Sequence[Head]
     noted: Head | None
+    others: Mapping[str, Head]
+    """Of the same address, under other identities."""
     unread: str
     """Why the file of the head cannot be read."""
     closed: str
@@ -130,13 +131,26 @@ def _look(context: Context, key: bytes | None, known: _Known) -> Verdict:
         found.append(Finding(number=last.number + 1 if last else 1, kind="inserted", words=words))
     if known.closed:
         found.append(Finding(number=last.number + 1 if last else 1, kind="unreadable", words=known.closed))
+    if key is not None and without_key > max((each.number for each in known.evidence), default=0):
+        words = (
+            f"line {without_key} carries no key's code, and no head from after it was kept: whoever can write the "
+            "table can have computed the lines up to it anew; if the key came in behind it, give a head of then by "
+            "--head"
+        )
+        found.append(Finding(number=without_key, kind="unkeyed", words=words))
+    for identity, head in known.others.items():
+        words = (
+            f"{head.number} lines were kept at this address of a target that called itself {identity}: its identity "
+            f"was changed, or the database made anew; if it was, take {identity}.head out of BASCULE_AUDIT_DIR"
+        )
+        found.append(Finding(number=1, kind="identity", words=words))
     return Verdict(
         lines=count,
         head=last,
         keyed=key is not None,
         noted=known.noted,
         findings=tuple(_where_it_began(each, known.own) for each in found),
-        cannot=tuple(_cannot(key is not None, without_key, known)),
+        cannot=tuple(_cannot(key is not None, known)),
     )
 
 
@@ -147,18 +161,20 @@ def _where_it_began(finding: Finding, own: int | None) -> Finding:
     return finding
 
 
-def _noted(context: Context, trail: Trail, *, given: bool) -> tuple[Head | None, str]:
-    """The head of the file, and why that cannot be read where others are `given` in its place."""
+def _noted(context: Context, trail: Trail, *, given: bool) -> tuple[Head | None, Mapping[str, Head], str]:
+    """The head of the file, those of the same address, and why they cannot be read where others are `given` in their
+    place.
+    """
     door = context.target.state()
     try:
         about = door.about()
     finally:
         door.close()
     try:
-        return (trail.heads.read(about) if about else None), ""
+        return (trail.heads.read(about) if about else None), trail.heads.others(about), ""
     except (OSError, ValueError) as problem:
         if given:
-            return None, str(problem)
+            return None, {}, str(problem)
         raise UsageError(
             f"The file that keeps the head of the audit log cannot be read: {problem}.",
             code="audit_head",
@@ -166,18 +182,12 @@ def _noted(context: Context, trail: Trail, *, given: bool) -> tuple[Head | None,
         ) from problem
 
 
-def _cannot(keyed: bool, without_key: int, known: _Known) -> list[str]:
-    """`without_key`: the last line that carries no key's code, 0 where all do."""
+def _cannot(keyed: bool, known: _Known) -> list[str]:
     found = []
     if not keyed:
         found.append(
             "no key is set (BASCULE_AUDIT_KEY): whoever can write the table can compute the whole log anew, and this "
             "look would not see it"
-        )
-    elif without_key > max((each.number for each in known.evidence), default=0):
-        found.append(
-            f"line {without_key} carries no key's code, and no head from after it was kept: whoever can write the "
-            "table can compute the lines up to it anew"
         )
     if known.unread:
         found.append(f"the file that keeps the head cannot be read ({known.unread})")

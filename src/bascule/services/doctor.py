@@ -176,7 +176,7 @@ def _server(info: TargetInfo) -> Iterator[Check]:
             name="pooler",
             status="ok",
             message="a transaction-mode pooler stands between; only what holds inside a transaction is used",
-            hint="MIGRATION_DIRECT_URL names a way past it.",
+            hint="MIGRATION_DIRECT_URL names a way past it, which backups need.",
         )
 
 

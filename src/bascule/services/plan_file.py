@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bascule.services.choice import Choice
     from bascule.services.report import Report
     from bascule.services.requests import UpRequest
+    from bascule.state.plans import KeptPlan
 
 LEAST_KEY = 32
 """Bytes."""
@@ -104,11 +105,25 @@ def up_by_plan(context: Context, request: UpRequest, path: str) -> Report:
     return _up(context, request, read_plan_file(context, path))
 
 
-def up_by_kept_plan(context: Context, request: UpRequest, its_id: str) -> Report:
-    """As `up_by_plan`, a plan that was handed in. Raises as that, and UsageError (code ``unknown_plan``)."""
+def up_by_kept_plan(context: Context, request: UpRequest, its_id: str, *, holding: str) -> Report:
+    """As `up_by_plan`, a plan that was handed in and holds that migration. Raises as that, UsageError (code
+    ``unknown_plan``), and Refused (code ``not_in_plan``).
+    """
     from bascule.services.approvals import stands
 
-    return _up(context, request, _judged(context, stands(context, its_id).plan.document, f"the plan {its_id}"))
+    plan = kept_plan(context, stands(context, its_id).plan)
+    if holding not in plan.names:
+        raise Refused(
+            f"{holding} is not in the plan {its_id}, which holds {', '.join(plan.names) or 'nothing'}.",
+            code="not_in_plan",
+            hint="Name a migration of the plan; all of the plan runs, and nothing else.",
+        )
+    return _up(context, request, plan)
+
+
+def kept_plan(context: Context, kept: KeptPlan) -> PlanFile:
+    """What was handed in under that id. Raises Refused as `read_plan_file`."""
+    return _judged(context, kept.document, f"the plan {kept.id}")
 
 
 def _up(context: Context, request: UpRequest, plan: PlanFile) -> Report:

@@ -39,6 +39,11 @@ class Heads(Protocol):
     def read(self, target: str) -> Head | None:
         """What was noted of a target. Raises OSError, ValueError."""
 
+    def others(self, target: str) -> Mapping[str, Head]:
+        """What was noted at the same address of targets that called themselves otherwise. Raises OSError,
+        ValueError.
+        """
+
     def note(self, target: str, head: Head) -> None:
         """Keep it. Raises OSError, ValueError."""
 

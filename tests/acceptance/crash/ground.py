@@ -316,6 +316,9 @@ class PostgresqlGround:
     def _site(self, folder: Path) -> Site:
         name = f"{self._prefix}{next(self._numbers)}"
         environment = {"DATABASE_URL": self._way.url(name), **_backups(folder, name), **RUNS}
+        if self._way is not self.server:
+            # They need pg_dump, which a pooler in transaction mode is no place for.
+            environment["MIGRATION_BACKUP_ENABLED"] = "false"
         if self._state_elsewhere:
             environment["BASCULE_STATE_URL"] = self.server.url(f"{name}_state")
         return Site(name=name, folder=folder, environment=environment)

@@ -38,8 +38,16 @@ class PostgresDumper:
     dialect: Dialect = "postgresql"
     proves_by_bytes = True
 
-    def __init__(self, url: str | Callable[[], str], *, schema: str = "bascule", workers: int | None = None) -> None:
-        self._access, self._schema, self._workers = Access(url), schema, workers
+    def __init__(
+        self,
+        url: str | Callable[[], str],
+        *,
+        schema: str = "bascule",
+        workers: int | None = None,
+        past_pooler: bool = False,
+    ) -> None:
+        """`past_pooler`: as `Access`."""
+        self._access, self._schema, self._workers = Access(url, past_pooler=past_pooler), schema, workers
         self._url = url
         self._tools: PgTools | None = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bascule.databases.postgres.address import libpq_address, place
 from bascule.databases.postgres.door import Door
-from bascule.errors import ConfigError
+from bascule.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,8 +40,10 @@ _WITHOUT_CONSEQUENCE = {
 class Access:
     """One database, as an address that may be asked for anew at each connection (a password that changes)."""
 
-    def __init__(self, url: str | Callable[[], str]) -> None:
+    def __init__(self, url: str | Callable[[], str], *, past_pooler: bool = False) -> None:
+        """`past_pooler`: somebody has said that this address leads past every pooler in transaction mode."""
         self._ask = url if callable(url) else lambda: url
+        self._past_pooler = past_pooler
 
     def parameters(self) -> dict[str, str]:
         """What the address says, by libpq's names. Raises `TargetUnreachable`."""
@@ -59,8 +61,10 @@ class Access:
     def environment(self, *, database: str | None = None) -> dict[str, str]:
         """Our own, with what leads to the database in place of what it said of one.
 
-        Raises ConfigError where the address has something that no variable can say.
+        Raises ConfigError where the address has something that no variable can say, and `Refused` (code
+        ``behind_pooler``).
         """
+        self._require_no_pooler()
         parameters = self.parameters() | ({"dbname": database} if database is not None else {})
         unsaid = sorted(set(parameters) - set(_VARIABLES) - _WITHOUT_CONSEQUENCE)
         if unsaid:
@@ -71,6 +75,23 @@ class Access:
             )
         said = {_VARIABLES[name]: value for name, value in parameters.items() if name in _VARIABLES}
         return {**without_keys(os.environ), **said, "PGAPPNAME": APPLICATION, "PGCLIENTENCODING": "UTF8", "LC_ALL": "C"}
+
+    def _require_no_pooler(self) -> None:
+        """pg_dump makes settings for its session, an empty search_path among them. A pooler in transaction mode leaves
+        them in a connection that other clients are given next, the application's too.
+        """
+        if self._past_pooler:
+            return
+        with self.connect() as connection:
+            row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+            if row is None or row[0] != connection.info.backend_pid:
+                raise Refused(
+                    "A pooler stands before the database, and pg_dump would leave its settings, an empty search_path "
+                    "among them, in connections that the pooler gives to the application.",
+                    code="behind_pooler",
+                    hint="Name a way past it (MIGRATION_DIRECT_URL). Without a backup: --no-backup.",
+                )
+        self._past_pooler = True
 
     def where(self) -> str:
         """``host:port/database``, for people."""
