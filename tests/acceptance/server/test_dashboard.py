@@ -155,6 +155,23 @@ def test_a_run_is_watched_live_from_start_to_end(project: Project, opened: Opene
         expect(running).to_have_count(0)
 
 
+def test_what_runs_before_it_is_named_with_what_that_loses(project: Project, opened: Opened) -> None:
+    project.write(MAIL, "drop table users;", None)
+    project.write(SLOW, "create table other (id int);", "drop table other;")
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Execute {SLOW}").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(f"Runs too: {MAIL}")
+        expect(dialog).to_contain_text("drops table users")
+        expect(dialog.get_by_role("button", name="Execute")).to_be_disabled()
+        dialog.get_by_label("I have read this").check()
+        # What was shown is what runs, or nothing.
+        project.write(MAIL, "drop table users; create table evil (id int);", None)
+        dialog.get_by_role("button", name="Execute").click()
+        expect(dialog.get_by_role("alert")).to_be_visible(timeout=PATIENCE)
+        assert project.names() == {USERS}
+
+
 def test_a_run_that_waits_for_a_lock_says_who_holds_it(project: Project, opened: Opened) -> None:
     with psycopg.connect(project.environment["DATABASE_URL"]) as other, page_of(project, opened) as page:
         other.execute("select * from users")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bascule.domain.plan_file import plan_of
+from bascule.planning.plan_text import plan_text
 from tests.acceptance.commandline import Project
 from tests.acceptance.server.served import Server, served, token
 
@@ -53,6 +57,34 @@ def test_a_plan_runs_when_somebody_else_has_approved_it(server: Server, project:
     done = server.post("execute", asked, ann)
     assert done.data["status"] == "completed", done.body
     assert server.post("execute", asked, ann).status == 409, "what it was made for is over"
+
+
+def test_a_migration_that_is_not_in_the_plan_is_refused_before_anything_runs(server: Server, project: Project) -> None:
+    ann = project.well("token", "create", "--role", "admin", "--name", "ann", "--json").json["token"]
+    bob = project.well("token", "create", "--role", "admin", "--name", "bob", "--json").json["token"]
+    plan = server.post("plan", {}, ann).data["id"]
+    server.post(f"plans/{plan}/approve", {}, bob)
+    refused = server.post("execute", {"migrationName": ONE, "planId": plan}, ann)
+    assert (refused.status, refused.json["error"]["code"]) == (409, "not_in_plan"), refused.body
+    assert project.names() == {ONE}
+
+
+def test_another_plan_under_an_approved_id_is_not_approved(server: Server, project: Project) -> None:
+    bob = project.well("token", "create", "--role", "admin", "--name", "bob", "--json").json["token"]
+    project.well("plan", "--out", "plan.json")
+    refused = project.run("up", "--plan", "plan.json", "--json")
+    its_id = refused.json["error"]["hint"].partition("plans/")[2].partition("/")[0]
+    assert server.post(f"plans/{its_id}/approve", {}, bob).status == 200
+    project.write("20240103_evil", "drop table one;", "create table one (id integer);")
+    project.well("plan", "--out", "other.json")
+    # Whoever makes plans has the key that signs them.
+    document = json.loads((project.folder / "other.json").read_text())
+    other = dataclasses.replace(plan_of(document), id=its_id)
+    key = project.environment["BASCULE_SECRET_KEY"].encode()
+    (project.folder / "other.json").write_text(plan_text(other, key))
+    forged = project.run("up", "--plan", "other.json", "--json")
+    assert (forged.code, forged.json["error"]["code"]) == (3, "plan_unapproved"), forged
+    assert project.names() == {ONE}
 
 
 def test_the_command_line_takes_the_approved_file_or_a_reason(server: Server, project: Project) -> None:

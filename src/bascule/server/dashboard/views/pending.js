@@ -32,7 +32,7 @@ function one(each, planned) {
       each.late ? badge("warning", "older than what is applied") : null,
       h("span", { class: "end line" },
         may("operator") ? button("Validate", () => validate(each.name), { label: `Validate ${each.name}` }) : null,
-        mayChange() ? button("Execute", () => execute(each.name, planned), { kind: "main", label: `Execute ${each.name}` }) : null)),
+        mayChange() ? button("Execute", () => execute(each.name), { kind: "main", label: `Execute ${each.name}` }) : null)),
     planned ? h("p", { class: "soft" }, [`about ${duration(planned.estimatedDuration)} (${duration(planned.estimate?.low)} to ${duration(planned.estimate?.high)})`, ...(planned.impactReasons ?? [])].join(" · ")) : null,
     losses.length ? h("p", { class: "words-bad" }, `Would be lost: ${losses.join("; ")}`) : null,
     planned?.warnings?.length ? h("p", { class: "words-warn" }, planned.warnings.map((warning) => warning.message ?? warning).join("; ")) : null);
@@ -55,19 +55,31 @@ function verdict(name, report, good) {
     h("ul", { class: "rows" }, bad.map((result) => h("li", {}, badge(result.severity), " ", h("b", {}, result.ruleName), h("p", {}, result.message)))));
 }
 
-function execute(name, planned) {
-  const first = (planned?.dependencies ?? []).filter((other) => (state.status?.pending ?? []).some((each) => each.name === other));
+/** What runs first is asked of the server, and exactly the plan that was shown is run. */
+async function execute(name) {
+  let plan;
+  try {
+    plan = (await send("POST", "plan", { migrations: [name] })).data;
+  } catch (error) {
+    tell(`${name} cannot be planned`, h("p", {}, error.message), h("p", {}, error.hint));
+    return;
+  }
+  const all = plan.migrations ?? [];
+  const others = all.filter((each) => each.name !== name).map((each) => each.name);
+  const losses = all.flatMap((each) => (each.losses ?? []).map((loss) => (others.length ? `${each.name}: ${loss}` : loss)));
+  const own = all.find((each) => each.name === name);
   ask({
-    title: `Execute ${name}?`,
+    title: others.length ? `Execute ${count(all.length, "migration")}?` : `Execute ${name}?`,
     content: [
-      first.length ? h("p", {}, `Runs first: ${first.join(", ")}`) : null,
-      h("p", {}, planned ? `Impact ${planned.dataImpact}, about ${duration(planned.estimatedDuration)}, way back: ${planned.wayBack}.` : "There is no plan of it."),
+      others.length ? h("p", {}, h("b", {}, "Runs too: "), `${others.join(", ")}, in the order of the plan.`) : null,
+      h("p", {}, own ? `Impact ${own.dataImpact}, about ${duration(plan.totalEstimatedTime)}, way back: ${own.wayBack}.` : "The plan does not hold it."),
       h("p", { class: "soft" }, "It is validated before, and a verified backup is taken where something could be destroyed."),
     ].filter(Boolean),
-    losses: planned?.losses ?? [],
+    losses,
     word: "Execute",
     act: async () => {
-      await send("POST", "execute", { migrationName: name, acceptDataLoss: Boolean(planned?.losses?.length) }, { later: true });
+      const asked = { migrationName: name, acceptDataLoss: losses.length > 0 };
+      await send("POST", "execute", plan.id ? { ...asked, planId: plan.id } : asked, { later: true });
       say(`${name} has begun.`);
       await look(true);
     },
