@@ -92,6 +92,14 @@ def test_a_head_that_the_look_itself_wrote_proves_nothing(audited: Project, tmp_
     assert "no head is known" not in audited.well("audit", "verify", **elsewhere).err, "now one is"
 
 
+def test_the_line_of_the_outcome_names_all_that_ran(audited: Project) -> None:
+    audited.write("8_before", "CREATE TABLE before (i int);", "DROP TABLE before;")
+    audited.write("9_named", "CREATE TABLE named (i int);", "DROP TABLE named;")
+    audited.well("up", "9_named")
+    done = next(each for each in audited.well("audit", "--json").json if each["outcome"] == "done")
+    assert (done["action"], done["ran"], done["ranInAll"]) == ("up", ["8_before", "9_named"], 2)
+
+
 def test_a_head_that_was_printed_is_asked_for_as_it_was_printed(audited: Project) -> None:
     printed = audited.well("rollback", "--yes").err.partition("Audit log: ")[2].split()[0]
     assert "whole" in audited.well("audit", "verify", "--head", printed).out

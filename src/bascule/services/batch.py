@@ -222,6 +222,8 @@ def _run_all(
             _tell_of_all(broken, runs, _broken_run(broken, run, context), relies_on=None)
             raise broken
         runs.append(run)
+        if context.trail is not None:
+            context.trail.ran.append(run.name)
 
 
 def _is_whole(planned: PlannedMigration) -> bool:

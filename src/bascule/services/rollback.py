@@ -283,6 +283,8 @@ def _undo_all(
             if told is error:
                 raise
             raise told from error
+        if context.trail is not None:
+            context.trail.ran.append(run.name)
         runs.append(_looked_after(recovery, each, run, situation, runs))
 
 

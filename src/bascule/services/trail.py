@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bascule.access.audit_chain import AuditLine, Head
@@ -31,6 +31,10 @@ _PLAIN: Final = (
     "config",
 )
 """Troubles of the target as a whole, which are told as every other part of Bascule tells them."""
+
+
+_MOST: Final = 100
+"""Migrations that a line names."""
 
 
 class Heads(Protocol):
@@ -71,6 +75,8 @@ class Trail:
     """What is under way and not yet written down."""
     number: int | None = None
     """The line of what is under way."""
+    ran: list[str] = field(default_factory=list)
+    """Migrations that it has applied or rolled back so far: more may have run than the one that was named."""
     last: AuditLine | None = None
     """The newest line that this process wrote about an outcome."""
     wrote: bool = False
@@ -80,7 +86,7 @@ class Trail:
 
     def ask(self, action: str, what: Mapping[str, Any]) -> None:
         """Something is about to be attempted. Nothing is written yet."""
-        self.asked, self.number = _Asked(action=action, what=what), None
+        self.asked, self.number, self.ran = _Asked(action=action, what=what), None, []
 
     def begin(self) -> None:
         """Write the attempt down, once. Raises `Refused` (code ``audit_unwritable``) when that cannot be done: then
@@ -107,6 +113,8 @@ class Trail:
         if asked is None:
             return None
         entry = {"action": asked.action, "outcome": outcome, **more}
+        if self.ran:
+            entry |= {"ran": self.ran[:_MOST], "ranInAll": len(self.ran)}
         if number is None:
             return self.write({"what": asked.what, "decision": "denied", **entry})
         return self.write({"attempt": number, "decision": "allowed", **entry})
