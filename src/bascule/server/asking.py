@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -100,13 +100,20 @@ class Doorman:
         """Write it down, where that can be done; it is denied anyway."""
         await asyncio.to_thread(self._denied, request, name, action, why)
 
+    async def admitted(self, request: Request, principal: Principal, action: str) -> None:
+        """Write down that somebody came in. Looking is let go on where that cannot be done; no change would be."""
+        outcome = {"decision": "allowed", "outcome": "done", "role": principal.role}
+        await asyncio.to_thread(self._write, request, principal.name, {"action": action, **outcome})
+
     def _denied(self, request: Request, name: str, action: str, why: str) -> None:
+        self._write(request, name, {"action": action, "decision": "denied", "outcome": "denied", "code": why})
+
+    def _write(self, request: Request, name: str, entry: Mapping[str, Any]) -> None:
         what = {"method": request.method, "path": request.url.path[:200]}
-        entry = {"action": action, "what": what, "decision": "denied", "outcome": "denied", "code": why}
         try:
-            self.trail(name or "unknown", place_of(request)).write(entry)
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the request is denied
-            LOG.warning("A denied request could not be written into the audit log: %s", type(problem).__name__)
+            self.trail(name or "unknown", place_of(request)).write({**entry, "what": what})
+        except Exception as problem:  # noqa: BLE001 - whatever it is, who may come in has been decided
+            LOG.warning("%s could not be written into the audit log: %s", entry["action"], type(problem).__name__)
 
 
 def place_of(request: Request) -> str:

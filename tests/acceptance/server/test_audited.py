@@ -36,3 +36,11 @@ def test_an_attempt_names_who_asked_and_what_came_of_it(server: Server, tokens: 
     asked, done = [line for line in reversed(lines) if line["action"] == "execute"][-2:]
     assert (asked["who"], asked["from"], asked["outcome"]) == ("operator", "rest 127.0.0.1", "asked")
     assert (done["attempt"], done["outcome"]) == (asked["number"], "done")
+
+
+def test_who_logs_in_to_the_dashboard_is_written_down(server: Server, tokens: Mapping[str, str]) -> None:
+    assert server.post("/api/v1/session", {"token": tokens["viewer"]}).status == 200
+    lines: list[dict[str, Any]] = server.get("audit?limit=20", tokens["admin"]).data
+    assert not any(token in str(lines) for token in tokens.values())
+    line = next(each for each in lines if each["action"] == "log in" and each["decision"] == "allowed")
+    assert (line["who"], line["role"], line["outcome"], line["from"]) == ("viewer", "viewer", "done", "rest 127.0.0.1")

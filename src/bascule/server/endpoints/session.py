@@ -49,6 +49,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         except Unauthenticated as stranger:
             await controller.doorman.denied(request, "", "log in", stranger.why)
             raise _nobody() from None
+        await controller.doorman.admitted(request, principal, "log in")
         cookie, session, seconds = identities.begin_session(principal)
         response = answer(_told(controller, session.principal, session.csrf), "Logged in")
         response.set_cookie(
