@@ -23,6 +23,8 @@ from bascule.access.principal import Principal
 from bascule.access.roles import is_role
 from bascule.access.tokens import is_token
 from bascule.errors import ConfigError
+from bascule.server.issuer_keys import PATIENCE, IssuerAway, IssuerKeys, UnknownKey
+from bascule.server.problems import Problem
 
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
@@ -75,10 +77,10 @@ class Identities:
         # Without a key of the settings, sessions end with this process.
         self._session_key = hashlib.sha256(b"bascule session\0" + (self._secret or os.urandom(32))).digest()
         self._alg = _algorithm(settings.jwt, self._secret)
-        self._jwks: Any = None
+        self._issuer = IssuerKeys(settings.jwt.get("jwks_url") or "")
 
     def authenticate(self, token: str) -> Principal:
-        """Whose token it is. Raises `Unauthenticated`, and as the state store."""
+        """Whose token it is. Raises `Unauthenticated`, `Problem` (503: the issuer is away), and as the state store."""
         if not token or len(token) > _LONGEST_TOKEN:
             raise Unauthenticated("no token")
         if is_token(token):
@@ -187,10 +189,23 @@ class Identities:
             return self._secret
         import jwt
 
-        with self._guard:
-            if self._jwks is None:
-                self._jwks = jwt.PyJWKClient(self._settings.jwt["jwks_url"], cache_keys=True, lifespan=300, timeout=5)
-        return self._jwks.get_signing_key_from_jwt(token).key
+        header = jwt.get_unverified_header(token)
+        its_id = header.get("kid")
+        # Nobody is asked for the key of a token that would not be taken with any.
+        if header.get("alg") != self._alg or not isinstance(its_id, str):
+            raise Unauthenticated("jwt: no key of the issuer's")
+        try:
+            return self._issuer.key(its_id)
+        except UnknownKey:
+            raise Unauthenticated("jwt: unknown key") from None
+        except IssuerAway:
+            raise Problem(
+                503,
+                "The keys of whoever issues tokens could not be fetched, so this one cannot be judged.",
+                "issuer_away",
+                "Come again, or use a token of `bascule token create`; BASCULE_JWT_JWKS_URL says where keys are.",
+                headers={"Retry-After": str(int(PATIENCE))},
+            ) from None
 
 
 def _with(principal: Principal, until: datetime) -> Principal:

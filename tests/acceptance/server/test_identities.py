@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,8 @@ from bascule.config.load import load
 from bascule.errors import ConfigError
 from bascule.ports.state import StateDoor
 from bascule.server.identities import Identities, Unauthenticated
+from bascule.server.issuer_keys import LIFESPAN, PATIENCE, IssuerAway, IssuerKeys, UnknownKey
+from bascule.server.problems import Problem
 
 SECRET = "a secret of thirty-two bytes, or more"
 
@@ -138,8 +141,11 @@ def test_none_but_theirs_opens_anything(company: Identities, made: Callable[[], 
 
 def test_an_issuer_that_cannot_be_asked_lets_nobody_in(tmp_path: Path) -> None:
     gone = identities(tmp_path, BASCULE_JWT_JWKS_URL="http://127.0.0.1:1/keys", BASCULE_JWT_AUDIENCE="bascule")
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Problem) as told:
         gone.authenticate(signed())
+    assert (told.value.status, told.value.code) == (503, "issuer_away")
+    with pytest.raises(Unauthenticated):
+        gone.authenticate("nothing that is a token")
 
 
 @pytest.mark.parametrize(
@@ -158,3 +164,85 @@ def test_an_issuer_that_cannot_be_asked_lets_nobody_in(tmp_path: Path) -> None:
 def test_settings_that_would_let_others_in_are_refused(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         identities(tmp_path, **environ)
+
+
+class Issuer:
+    """A real web server that publishes these keys, while it is there, and counts who asks."""
+
+    def __init__(self, *published: str) -> None:
+        self.published, self.asked, self.there = list(published), 0, True
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked += 1
+                jwks = [{**json.loads(RSAAlgorithm.to_jwk(key(n).public_key())), "kid": n} for n in issuer.published]
+                body = json.dumps({"keys": jwks}).encode()
+                self.send_response(200 if issuer.there else 500)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/keys"
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+def test_a_thousand_invented_key_ids_lead_to_one_question() -> None:
+    issuer, moment = Issuer("theirs"), 0.0
+    with issuer.serving() as url:
+        keys = IssuerKeys(url, clock=lambda: moment)
+        for number in range(1000):
+            with pytest.raises(UnknownKey):
+                keys.key(f"invented {number}")
+        assert issuer.asked == 1
+        assert keys.key("theirs") is not None
+        moment += PATIENCE
+        with pytest.raises(UnknownKey):
+            keys.key("invented")
+        assert issuer.asked == 2
+
+
+def test_a_new_key_is_found_while_somebody_invents_ids_and_an_old_one_is_taken_no_more() -> None:
+    issuer, moment = Issuer("theirs"), 0.0
+    with issuer.serving() as url:
+        keys = IssuerKeys(url, clock=lambda: moment)
+        keys.key("theirs")
+        issuer.published = ["mine"]
+        with pytest.raises(UnknownKey):
+            keys.key("mine")
+        moment += PATIENCE
+        assert keys.key("mine") is not None
+        with pytest.raises(UnknownKey):
+            keys.key("theirs")
+        assert issuer.asked == 2
+
+
+def test_known_keys_outlast_an_absence_for_a_while_and_no_longer() -> None:
+    issuer, moment = Issuer("theirs"), 0.0
+    with issuer.serving() as url:
+        keys = IssuerKeys(url, clock=lambda: moment)
+        keys.key("theirs")
+        issuer.there = False
+        moment += LIFESPAN - 1
+        assert keys.key("theirs") is not None
+        with pytest.raises(UnknownKey):
+            keys.key("other")
+        moment += 1
+        for _ in range(100):
+            with pytest.raises(IssuerAway):
+                keys.key("theirs")
+        assert issuer.asked == 2, "one for an unknown key; nobody asks again at once"
+        issuer.there = True
+        moment += PATIENCE
+        assert keys.key("theirs") is not None
