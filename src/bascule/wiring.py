@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from bascule.backups.encryption import Encryption
     from bascule.config.address import Address
     from bascule.config.settings import Settings
-    from bascule.domain.alert import Alert
     from bascule.domain.event import Event
     from bascule.domain.family import Family
     from bascule.domain.health import Health
@@ -655,6 +654,8 @@ def _keep_watch(settings: Settings, context: Context, seconds: float) -> None:
     if not told:
         with closing(context.target.state(beside=False)) as door:
             if not anything_new(context, door):
+                # Somebody may have been killed after the alerts were kept and before their files were.
+                keep_alert_files(settings, door)
                 return
     policy = alert_policy(settings)
     with closing(context.target.state(beside=False)) as door:
@@ -670,7 +671,7 @@ def look_for_alerts(
     state store does.
     """
     looked = watch(settings, context, policy).look(context.target, door, health=health)
-    keep_alert_files(settings, door, touched=looked.resolved)
+    keep_alert_files(settings, door)
     for alert in looked.created:
         from bascule.domain.event import Event
 
@@ -686,16 +687,14 @@ def look_for_alerts(
     return looked
 
 
-def keep_alert_files(settings: Settings, door: StateDoor, *, touched: Sequence[Alert] = ()) -> None:
+def keep_alert_files(settings: Settings, door: StateDoor) -> None:
     """Bring the folder of the alerts up to date, where it was named. What cannot be written is told to the log."""
     if not settings.alerts_dir_named:
         return
-    from bascule.monitoring.alerts.folder import write_alerts
-    from bascule.state.alerts import newest
+    from bascule.monitoring.alerts.folder import keep_folder
 
     try:
-        known = {each.id: each for each in newest(door, acknowledged=True, resolved=True, limit=500)}
-        write_alerts(settings.alerts_dir, {**{each.id: each for each in touched}, **known}.values(), settings.clean)
+        keep_folder(settings.alerts_dir, door, settings.clean)
     except OSError as problem:
         import logging
 

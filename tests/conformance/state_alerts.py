@@ -102,7 +102,7 @@ class AlertConformance:
         assert alerts.open_alerts(door.read, door.about()) == (known[0], known[1])
         assert alerts.beginning_with(door.read, door.about(), "a2") == (known[1],)
         assert len(alerts.beginning_with(door.read, door.about(), "a")) == 2
-        assert alerts.remove_before(door, NOW + SOON) == ("a3",)
+        assert alerts.remove_before(door, NOW + SOON, at=NOW) == ("a3",)
         changed = replace(known[0], type="critical", occurrences=2)
         with door.transaction() as transaction:
             alerts.save(transaction, door.about(), changed)
@@ -241,4 +241,4 @@ class AlertConformance:
         self.outbox(Receiver(), OPS).send(door)
         assert deliveries.remove_before(door, self.now - SOON) == 0
         assert deliveries.remove_before(door, self.now + SOON) == 1
-        assert alerts.remove_before(door, self.now + SOON) == ()
+        assert alerts.remove_before(door, self.now + SOON, at=self.now) == ()

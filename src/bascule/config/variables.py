@@ -290,7 +290,7 @@ ENTRIES: tuple[Entry, ...] = (
     _entry(
         "monitoring.retention",
         "days",
-        "how long performance records, resolved alerts and sent messages are kept by a clean-up",
+        "how long performance records, resolved alerts, sent messages, expired plans and dead tokens are kept",
         default=90 * 86400.0,
         optional=True,
     ),

@@ -93,7 +93,16 @@ PERFORMANCE: Final[dict[str, Any]] = {
     "rowsAffected": 1000,
 }
 CLEANED: Final[dict[str, Any]] = {
-    "removed": {"alerts": 0, "messages": 0, "performanceRecords": 0, "preimages": 0, "backups": 0},
+    "removed": {
+        "alerts": 0,
+        "messages": 0,
+        "performanceRecords": 0,
+        "plans": 0,
+        "approvals": 0,
+        "tokens": 0,
+        "preimages": 0,
+        "backups": 0,
+    },
     "total": 0,
     "freedBytes": 0,
     "problems": [],

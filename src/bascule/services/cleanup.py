@@ -11,7 +11,7 @@ from typing import Any, Final
 from bascule.errors import BasculeError
 from bascule.services.context import Context
 from bascule.services.preimages import throw_away_old
-from bascule.state import alerts, deliveries, notes, performance
+from bascule.state import alerts, deliveries, notes, performance, plans, tokens
 
 _NOTE: Final = "cleanup"
 
@@ -25,6 +25,12 @@ class Cleaned:
     deliveries: int = 0
     """Messages that had been sent, or given up."""
     performance: int = 0
+    plans: int = 0
+    """Those that had expired."""
+    approvals: int = 0
+    """Of these plans."""
+    tokens: int = 0
+    """Those that had expired or were revoked."""
     preimages: int = 0
     """Kept copies of what migrations destroyed whose time was over."""
     backups: tuple[str, ...] = ()
@@ -41,6 +47,9 @@ class Cleaned:
                 "alerts": len(self.alerts),
                 "messages": self.deliveries,
                 "performanceRecords": self.performance,
+                "plans": self.plans,
+                "approvals": self.approvals,
+                "tokens": self.tokens,
                 "preimages": self.preimages,
                 "backups": len(self.backups),
             },
@@ -52,13 +61,14 @@ class Cleaned:
     @property
     def total(self) -> int:
         """All things that went, of whatever kind."""
-        return len(self.alerts) + self.deliveries + self.performance + self.preimages + len(self.backups)
+        state = self.deliveries + self.performance + self.plans + self.approvals + self.tokens
+        return len(self.alerts) + state + self.preimages + len(self.backups)
 
 
 def clean_up(context: Context, *, retention: float | None, backups: bool) -> Cleaned:
-    """`retention`: seconds for which resolved alerts, sent messages and performance records stay; None: for ever.
-    `backups`: by the rules of the project, where it has any. A part that fails does not keep the others from being
-    done. Raises `TargetUnreachable`, `Refused`.
+    """`retention`: seconds for which resolved alerts, sent messages, performance records, plans that have expired and
+    tokens that are no good any more stay; None: for ever. `backups`: by the rules of the project, where it has any. A
+    part that fails does not keep the others from being done. Raises `TargetUnreachable`, `Refused`.
     """
     if not context.target.describe().prepared:
         return Cleaned()
@@ -69,7 +79,9 @@ def clean_up(context: Context, *, retention: float | None, backups: bool) -> Cle
         notes.write(door, _NOTE, {}, now)
         if retention is not None:
             before = now - timedelta(seconds=retention)
-            cleaned["alerts"] = alerts.remove_before(door, before)
+            cleaned["alerts"] = alerts.remove_before(door, before, at=now)
+            cleaned["plans"], cleaned["approvals"] = plans.remove_before(door, before)
+            cleaned["tokens"] = tokens.remove_before(door, before)
             cleaned["deliveries"] = deliveries.remove_before(door, before)
             cleaned["performance"] = performance.remove_before(door, before)
     # Both look at kept rows or objects in a store, which may be away.

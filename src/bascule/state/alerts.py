@@ -161,15 +161,17 @@ def save(transaction: StateTransaction, about: str, alert: Alert) -> None:
     )
 
 
-def remove_before(door: StateDoor, before: datetime) -> tuple[str, ...]:
-    """Remove those that were resolved before that moment; answers their ids."""
+def remove_before(door: StateDoor, before: datetime, *, at: datetime) -> tuple[str, ...]:
+    """Remove those that were resolved before that moment; answers their ids. `at`: when that is done."""
     about = door.about()
     if not about:
         return ()
-    rows = door.write(
-        "DELETE FROM @alert WHERE target = ? AND resolved_at < ? RETURNING id",
-        (about, moment(before)),
-    )
+    with door.transaction(alone=ALONE) as transaction:
+        rows = transaction.ask(
+            "DELETE FROM @alert WHERE target = ? AND resolved_at < ? RETURNING id", (about, moment(before))
+        )
+        if rows:
+            next_turn(transaction, about, places(transaction.ask, about), at)
     return tuple(row[0] for row in rows)
 
 

@@ -69,3 +69,18 @@ def approvals(door: StateDoor, its_id: str) -> Sequence[Approval]:
     """By whom, in the order they came."""
     rows = door.read("SELECT approver, at FROM @approval WHERE plan_id = ? ORDER BY at, approver", (its_id,))
     return [Approval(approver=approver, at=read_moment(at)) for approver, at in rows]
+
+
+def remove_before(door: StateDoor, before: datetime) -> tuple[int, int]:
+    """Remove this target's plans that expired before that moment, with the words given for them; answers how many of
+    each.
+    """
+    about = door.about()
+    if not about:
+        return 0, 0
+    old = "SELECT id FROM @plan WHERE target = ? AND expires_at < ?"
+    values = (about, moment(before))
+    with door.transaction(alone="plans") as transaction:
+        words = transaction.ask(f"DELETE FROM @approval WHERE plan_id IN ({old}) RETURNING plan_id", values)
+        plans = transaction.ask("DELETE FROM @plan WHERE target = ? AND expires_at < ? RETURNING id", values)
+    return len(plans), len(words)

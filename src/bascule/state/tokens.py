@@ -59,6 +59,14 @@ def used(door: StateDoor, its_id: str, now: datetime) -> None:
     door.write("UPDATE @token SET last_used_at = ? WHERE id = ?", (moment(now), its_id))
 
 
+def remove_before(door: StateDoor, before: datetime) -> int:
+    """Remove those that expired or were revoked before that moment; answers how many. They are then unknown, and no
+    more good than before.
+    """
+    at = moment(before)
+    return len(door.write("DELETE FROM @token WHERE expires_at < ? OR revoked_at < ? RETURNING id", (at, at)))
+
+
 def _token(row: Row) -> ApiToken:
     its_id, role, name, environment, created_at, created_by, expires_at, revoked_at, last_used_at = row
     return ApiToken(

@@ -10,8 +10,9 @@ from bascule.cli.words import plural
 
 @verb("cleanup")
 def command(call: Call) -> int:
-    """Remove what was kept long enough: resolved alerts, sent messages, performance records, kept rows, and backups
-    by the rules of the project.
+    """Remove what was kept long enough: resolved alerts, sent messages, performance records, expired plans with
+    their approvals, expired and revoked tokens, kept rows, and backups by the rules of the project. Journal, ledger
+    and audit log stay.
     """
     from bascule import wiring
 
@@ -21,6 +22,9 @@ def command(call: Call) -> int:
         (len(cleaned.alerts), "resolved alert"),
         (cleaned.deliveries, "sent message"),
         (cleaned.performance, "performance record"),
+        (cleaned.plans, "expired plan"),
+        (cleaned.approvals, "approval"),
+        (cleaned.tokens, "token"),
         (cleaned.preimages, "kept copy"),
         (len(cleaned.backups), "backup"),
     )
