@@ -108,23 +108,6 @@ TABLES: Final = (
   at TEXT NOT NULL,
   PRIMARY KEY (plan_id, approver)
 )""",
-    # Long work that somebody asked the server for, from the asking to the answer.
-    """CREATE TABLE IF NOT EXISTS @task (
-  id TEXT PRIMARY KEY,
-  target TEXT NOT NULL,
-  action TEXT NOT NULL,
-  asked_by TEXT NOT NULL,
-  arguments TEXT NOT NULL,
-  state TEXT NOT NULL,
-  run_id TEXT,
-  worker TEXT,
-  created_at TEXT NOT NULL,
-  started_at TEXT,
-  ended_at TEXT,
-  answer TEXT
-)""",
-    "CREATE INDEX IF NOT EXISTS bascule_task_created ON @task (target, created_at)",
-    "CREATE INDEX IF NOT EXISTS bascule_task_run ON @task (run_id)",
     # One value a key: the last health check, the last clean-up, what monitoring cost.
     """CREATE TABLE IF NOT EXISTS @note (
   target TEXT NOT NULL,
