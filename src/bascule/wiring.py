@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bascule.monitoring.alerts.watching import Looked, Watch
     from bascule.monitoring.kept import Kept
     from bascule.monitoring.otel.recorder import Recorder
-    from bascule.monitoring.rounds import Rounds
+    from bascule.monitoring.rounds import Duty, Rounds
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.database import Target
     from bascule.ports.dump import Dumper
@@ -709,9 +709,10 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
     """
     from bascule.monitoring.alerts.rounds import AlertRounds
     from bascule.monitoring.rounds import Duty, Rounds
+    from bascule.services.broken_off import settle
 
     if not settings.monitoring_enabled:
-        return Rounds(duties=())
+        return Rounds(duties=(_settling(lambda: _settled_alone(settings), every=60.0),))
     policy = alert_policy(settings)
     mine = AlertRounds(
         open_context=lambda: context(settings, publish=publish, say=_into_the_log(settings), where="server"),
@@ -722,9 +723,11 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
         about={"environment": settings.environment} | ({"name": settings.target} if settings.target else {}),
         clean=settings.clean,
         between_clean_ups=settings.cleanup_interval,
+        settle=settle,
     )
     duties = [
-        Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY),
+        _settling(mine.tell_ends, every=_WATCH_EVERY),
+        Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY, wakes=True),
         Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval)),
         Duty(name="Cleaning up", work=mine.tidy, every=min(3600.0, max(1.0, settings.cleanup_interval))),
     ]
@@ -738,6 +741,23 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
         duties=tuple(duties),
         close=mine.close,
     )
+
+
+def _settling(work: Callable[[], None], *, every: float) -> Duty:
+    """What killed processes have left is written down whether or not anybody watches: the journal is no monitoring."""
+    from bascule.monitoring.rounds import Duty
+
+    return Duty(name="Settling what was broken off", work=work, every=every, wakes=True)
+
+
+def _settled_alone(settings: Settings) -> None:
+    from contextlib import closing
+
+    from bascule.services.broken_off import settle
+
+    opened = context(settings, publish=lambda event: None, say=_into_the_log(settings), where="server")
+    with closing(opened.target):
+        settle(opened)
 
 
 def _into_the_log(settings: Settings) -> Callable[[str], None]:

@@ -24,6 +24,8 @@ class Duty:
     """When it is done next, by the clock of the rounds."""
     problem: str = ""
     """Why it went wrong the last time; the log is told once."""
+    wakes: bool = False
+    """It is done at once when somebody calls `Rounds.wake`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Rounds:
     """Called at the end, in the thread of the duties."""
     clock: Callable[[], float] = time.monotonic
     _over: threading.Event = field(default_factory=threading.Event)
+    _woken: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -45,8 +48,13 @@ class Rounds:
     def stop(self, patience: float = 5.0) -> None:
         """End; what is under way is waited for that many seconds."""
         self._over.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(patience)
+
+    def wake(self) -> None:
+        """Something has happened that nobody should wait for. Costs the caller nothing."""
+        self._woken.set()
 
     def once(self) -> None:
         """Do what is due now."""
@@ -62,7 +70,10 @@ class Rounds:
             while not self._over.is_set():
                 self.once()
                 soonest = min((duty.due for duty in self.duties), default=self.clock() + 60.0)
-                self._over.wait(max(0.05, min(soonest - self.clock(), 60.0)))
+                if self._woken.wait(max(0.05, min(soonest - self.clock(), 60.0))):
+                    self._woken.clear()
+                    for duty in self.duties:
+                        duty.due = self.clock() if duty.wakes else duty.due
         finally:
             self.close()
 

@@ -32,6 +32,8 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         # Alerts, health checks and clean-ups, in a thread of their own which fails nobody.
         rounds = wiring.rounds(controller.settings)
+        controller.work.listeners.append(lambda job: rounds.wake() if job.ended.done() and job.changes else None)
+        controller.wake = rounds.wake
         rounds.start()
         yield
         await asyncio.to_thread(rounds.stop)

@@ -56,6 +56,8 @@ class MigrationController:
     tallies: Tallies = field(default_factory=Tallies)
     """What of the journal has been counted already."""
     answers: dict[str, _Known] = field(default_factory=dict)
+    wake: Callable[[], None] = lambda: None
+    """Lets what the server does by itself be done at once."""
 
     @classmethod
     def made_of(cls, recipe: Recipe, options: Options) -> MigrationController:

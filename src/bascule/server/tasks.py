@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bascule.domain.event import Event
-from bascule.domain.history import Fact
+from bascule.domain.history import ENDED, REQUESTED, Fact
 from bascule.domain.run import iso
 from bascule.errors import BasculeError, MigrationFailed, Refused
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from bascule.server.worker import Stopping
     from bascule.services.context import Context
     from bascule.services.report import Report
-
-REQUESTED, ENDED = "requested", "request_ended"
-"""Kinds of facts: somebody asked a server for a run, and what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
