@@ -24,8 +24,8 @@ class Duty:
     """When it is done next, by the clock of the rounds."""
     problem: str = ""
     """Why it went wrong the last time; the log is told once."""
-    wakes: bool = False
-    """It is done at once when somebody calls `Rounds.wake`."""
+    wakes: frozenset[str] = frozenset()
+    """The words by which `Rounds.wake` has it done at once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Rounds:
     clock: Callable[[], float] = time.monotonic
     _over: threading.Event = field(default_factory=threading.Event)
     _woken: threading.Event = field(default_factory=threading.Event)
+    _words: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -52,8 +53,9 @@ class Rounds:
         if self._thread is not None:
             self._thread.join(patience)
 
-    def wake(self) -> None:
-        """Something has happened that nobody should wait for. Costs the caller nothing."""
+    def wake(self, word: str) -> None:
+        """Something has happened, and the duties that this word wakes are done now. The caller waits for nothing."""
+        self._words.add(word)
         self._woken.set()
 
     def once(self) -> None:
@@ -72,10 +74,15 @@ class Rounds:
                 soonest = min((duty.due for duty in self.duties), default=self.clock() + 60.0)
                 if self._woken.wait(max(0.05, min(soonest - self.clock(), 60.0))):
                     self._woken.clear()
-                    for duty in self.duties:
-                        duty.due = self.clock() if duty.wakes else duty.due
+                    self._hear()
         finally:
             self.close()
+
+    def _hear(self) -> None:
+        words = {self._words.pop() for _ in range(len(self._words))}
+        for duty in self.duties:
+            if duty.wakes & words:
+                duty.due = self.clock()
 
     def _do(self, duty: Duty) -> None:
         try:

@@ -45,11 +45,6 @@ class Job:
     told: int = 0
     """How often it told something."""
 
-    @property
-    def changes(self) -> bool:
-        """It is a run."""
-        return bool(self.run_id)
-
 
 class Work:
     """The worker processes of this server."""

@@ -451,7 +451,8 @@ class CarryOut:
         up = self.planned.direction == "up"
         notes = list(self._notes) or None
         ms = None if self.planned.transactional else self.elapsed_ms()
-        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms)
+        unsaved = True if up and not self.keep else None
+        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms, unsaved=unsaved)
 
     def _append(self, fact: Fact, *, durable: bool) -> None:
         self.context.target.append((fact,), durable=durable)

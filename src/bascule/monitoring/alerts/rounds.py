@@ -40,7 +40,11 @@ class AlertRounds:
 
     def tell_ends(self) -> None:
         """See to what killed processes have left."""
-        self._over(lambda context, _door: self.settle(context) and None)
+
+        def work(context: Context, _door: StateDoor) -> None:
+            self.settle(context)
+
+        self._over(work)
 
     def watch(self) -> None:
         """Look at what has happened, and send what is owed. Raises what goes wrong, `BasculeError` or not."""

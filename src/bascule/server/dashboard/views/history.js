@@ -16,7 +16,7 @@ export function history() {
       h("thead", {}, h("tr", {}, ["migration", "result", "estimated", "took", "when", ""].map((word, place) => h("th", { scope: "col", class: place === 2 || place === 3 ? "number" : null }, word || h("span", { class: "unseen" }, "actions"))))),
       h("tbody", {}, runs.map((run) => h("tr", { key: `ran-${run.id}` },
         h("td", {}, run.name),
-        h("td", {}, badge(run.status), run.verdict ? [" ", badge(run.verdict)] : null),
+        h("td", {}, badge(run.interrupted ? "interrupted" : run.status), run.verdict ? [" ", badge(run.verdict)] : null),
         h("td", { class: "number" }, run.estimatedDuration ? duration(run.estimatedDuration) : "–"),
         h("td", { class: "number" }, run.status === "running" ? "–" : duration(run.executionTime)),
         h("td", {}, when(run.timestamp)),
@@ -53,7 +53,7 @@ function drawn(runs) {
   return h("div", { key: "timeline", class: "scroll", tabindex: "0", role: "group", "aria-label": "Timeline" },
     h("svg", { width: Math.max(200, shown.length * wide + 8), height: 84, role: "img", "aria-label": `Timeline of the last ${shown.length} runs: the bar is the time taken, the outline the time estimated; the table below says the same` },
       shown.map((run, place) => h("g", { key: `bar-${run.id}` },
-        h("title", {}, `${run.name}: ${run.status}, ${duration(run.executionTime)}${run.estimatedDuration ? `, estimated ${duration(run.estimatedDuration)}` : ""}`),
+        h("title", {}, `${run.name}: ${run.interrupted ? "interrupted" : run.status}, ${duration(run.executionTime)}${run.estimatedDuration ? `, estimated ${duration(run.estimatedDuration)}` : ""}`),
         h("rect", { class: run.status, x: 4 + place * wide, y: 78 - high(run.executionTime), width: wide - 5, height: high(run.executionTime), rx: 2 }),
         run.estimatedDuration ? h("rect", { class: "guess", x: 2.5 + place * wide, y: 78 - high(run.estimatedDuration), width: wide - 2, height: high(run.estimatedDuration) }) : null)),
       h("line", { class: "edge", x1: 0, x2: Math.max(200, shown.length * wide + 8), y1: 78.5, y2: 78.5 })));
