@@ -14,7 +14,7 @@ export function history() {
     runs.length ? drawn(runs) : nothing("Nothing has run yet."),
     runs.length ? h("div", { key: "history-table", class: "scroll", tabindex: "0", role: "group", "aria-label": "Runs" }, h("table", {},
       h("thead", {}, h("tr", {}, ["migration", "result", "estimated", "took", "when", ""].map((word, place) => h("th", { scope: "col", class: place === 2 || place === 3 ? "number" : null }, word || h("span", { class: "unseen" }, "actions"))))),
-      h("tbody", {}, runs.map((run) => h("tr", { key: `ran-${run.id}` },
+      h("tbody", {}, runs.map((run) => h("tr", { key: `ran-${run.id}-${run.timestamp}` },
         h("td", {}, run.name),
         h("td", {}, badge(run.interrupted ? "interrupted" : run.status), run.verdict ? [" ", badge(run.verdict)] : null),
         h("td", { class: "number" }, run.estimatedDuration ? duration(run.estimatedDuration) : "–"),
@@ -52,7 +52,7 @@ function drawn(runs) {
   const wide = 14;
   return h("div", { key: "timeline", class: "scroll", tabindex: "0", role: "group", "aria-label": "Timeline" },
     h("svg", { width: Math.max(200, shown.length * wide + 8), height: 84, role: "img", "aria-label": `Timeline of the last ${shown.length} runs: the bar is the time taken, the outline the time estimated; the table below says the same` },
-      shown.map((run, place) => h("g", { key: `bar-${run.id}` },
+      shown.map((run, place) => h("g", { key: `bar-${run.id}-${run.timestamp}` },
         h("title", {}, `${run.name}: ${run.interrupted ? "interrupted" : run.status}, ${duration(run.executionTime)}${run.estimatedDuration ? `, estimated ${duration(run.estimatedDuration)}` : ""}`),
         h("rect", { class: run.status, x: 4 + place * wide, y: 78 - high(run.executionTime), width: wide - 5, height: high(run.executionTime), rx: 2 }),
         run.estimatedDuration ? h("rect", { class: "guess", x: 2.5 + place * wide, y: 78 - high(run.estimatedDuration), width: wide - 2, height: high(run.estimatedDuration) }) : null)),
