@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bascule.monitoring.alerts.watching import Looked, Watch
     from bascule.monitoring.kept import Kept
     from bascule.monitoring.otel.recorder import Recorder
-    from bascule.monitoring.rounds import Rounds
+    from bascule.monitoring.rounds import Duty, Rounds
     from bascule.ports.backup_store import BackupStore
     from bascule.ports.database import Target
     from bascule.ports.dump import Dumper
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 _WATCH_EVERY = 5.0
 """Seconds between two looks of a server at what alerts call for."""
+_ENDED, _WELL = frozenset({"ended"}), frozenset({"well"})
+"""What wakes a server's duties: a run has ended, and health is better than the alerts say."""
 _KINDS: Mapping[str, str] = {
     "table": "relation",
     "view": "relation",
@@ -625,9 +627,9 @@ def alert_hands(policy: AlertPolicy) -> dict[str, Hand]:
     return hands
 
 
-def keep_watch(settings: Settings, context: Context, *, seconds: float = 5.0) -> None:
-    """After something was done: make the alerts it calls for, and send what is owed for so many seconds. Never raises:
-    what was done is done.
+def keep_watch(settings: Settings, context: Context, *, seconds: float = 2.0) -> None:
+    """After something was done: make the alerts it calls for, and send what is owed, for so many seconds in all (0:
+    somebody else sends it). What is not taken by then is kept, and sent later. Never raises: what was done is done.
     """
     if not settings.monitoring_enabled:
         return
@@ -660,7 +662,7 @@ def _keep_watch(settings: Settings, context: Context, seconds: float) -> None:
     policy = alert_policy(settings)
     with closing(context.target.state(beside=False)) as door:
         look_for_alerts(settings, context, door, policy)
-        if told:
+        if told and seconds > 0:
             outbox(settings, policy).send(door, seconds=seconds)
 
 
@@ -709,9 +711,10 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
     """
     from bascule.monitoring.alerts.rounds import AlertRounds
     from bascule.monitoring.rounds import Duty, Rounds
+    from bascule.services.broken_off import settle
 
     if not settings.monitoring_enabled:
-        return Rounds(duties=())
+        return Rounds(duties=(_settling(lambda: _settled_alone(settings), every=60.0),))
     policy = alert_policy(settings)
     mine = AlertRounds(
         open_context=lambda: context(settings, publish=publish, say=_into_the_log(settings), where="server"),
@@ -722,10 +725,12 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
         about={"environment": settings.environment} | ({"name": settings.target} if settings.target else {}),
         clean=settings.clean,
         between_clean_ups=settings.cleanup_interval,
+        settle=settle,
     )
     duties = [
-        Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY),
-        Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval)),
+        _settling(mine.tell_ends, every=_WATCH_EVERY),
+        Duty(name="Looking after alerts", work=mine.watch, every=_WATCH_EVERY, wakes=_ENDED),
+        Duty(name="Looking at health", work=mine.check, every=max(1.0, settings.health_check_interval), wakes=_WELL),
         Duty(name="Cleaning up", work=mine.tidy, every=min(3600.0, max(1.0, settings.cleanup_interval))),
     ]
     if _otel_is_on(settings) and not _missing_of_otel():
@@ -738,6 +743,23 @@ def rounds(settings: Settings, publish: Callable[[Event], None] = lambda event: 
         duties=tuple(duties),
         close=mine.close,
     )
+
+
+def _settling(work: Callable[[], None], *, every: float) -> Duty:
+    """What killed processes have left is written down whether or not anybody watches: the journal is no monitoring."""
+    from bascule.monitoring.rounds import Duty
+
+    return Duty(name="Settling what was broken off", work=work, every=every, wakes=_ENDED)
+
+
+def _settled_alone(settings: Settings) -> None:
+    from contextlib import closing
+
+    from bascule.services.broken_off import settle
+
+    opened = context(settings, publish=lambda event: None, say=_into_the_log(settings), where="server")
+    with closing(opened.target):
+        settle(opened)
 
 
 def _into_the_log(settings: Settings) -> Callable[[str], None]:
@@ -754,7 +776,7 @@ def try_channels(settings: Settings, context: Context) -> dict[str, str | None]:
 
     from bascule.domain.alert import Alert
     from bascule.monitoring.alerts.deciding import CREATED
-    from bascule.monitoring.alerts.sending import NotTaken
+    from bascule.monitoring.alerts.sending import NotTaken, hand_over
     from bascule.state.deliveries import Delivery
 
     policy, now = alert_policy(settings), context.clock.now()
@@ -779,7 +801,7 @@ def try_channels(settings: Settings, context: Context) -> dict[str, str | None]:
         its_id = f"msg_{secrets.token_hex(16)}"
         message = Delivery(id=its_id, channel=channel.name, about=trial.id, event=CREATED, body=json.dumps(told))
         try:
-            hands[channel.kind](channel, message)
+            hand_over(hands[channel.kind], channel, message)
             found[channel.name] = None
         except NotTaken as problem:
             found[channel.name] = settings.clean(problem.why)

@@ -60,7 +60,7 @@ def test_what_ran_is_counted_measured_judged_and_exported(project: Project) -> N
     assert health.json["status"] == health.json["checks"]["migrations"] == "unhealthy"
     assert health.json["checks"]["database"] == "healthy"
     assert "20240103000000_three" in health.json["issues"][0]
-    assert "bascule logs" in project.well("health").out
+    assert "bascule logs" in project.run("health").out
 
     rows = list(csv.DictReader(io.StringIO(project.well("export", "--format", "csv").out)))
     assert [row["status"] for row in rows] == ["failed", "completed", "rolled_back", "completed", "completed"]
@@ -165,12 +165,20 @@ def test_a_server_is_told_what_is_known_until_something_changes(project: Project
 def test_a_target_that_is_not_there_is_unhealthy(tmp_path: Path) -> None:
     project = Project(tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     project.write("20240101000000_one", "select 1;", "select 1;")
-    told = project.well("health", "--json").json
-    assert (told["status"], told["checks"]["database"], told["checks"]["migrations"]) == (
-        "unhealthy",
-        "unhealthy",
-        "healthy",
-    )
+    answer = project.run("health", "--json")
+    assert answer.code == 3
+    assert set(answer.json["checks"].values()) == {"unhealthy"}
+    assert any("Rollback could not be looked at" in words for words in answer.json["issues"])
+
+
+def test_what_ran_without_a_backup_and_has_no_down_script_has_no_way_back(project: Project) -> None:
+    project.well("up")
+    assert project.well("health", "--json").json["checks"]["rollback"] == "healthy"
+    project.write("20240103000000_oneway", "create table three (id integer);", None)
+    project.well("up", "--no-backup", "--accept-data-loss")
+    answer = project.well("health", "--json").json
+    assert (answer["status"], answer["checks"]["rollback"]) == ("degraded", "degraded")
+    assert "20240103000000_oneway" in " ".join(answer["issues"])
     assert project.run("health", "--check").code == 3
 
 

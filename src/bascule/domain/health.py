@@ -51,12 +51,11 @@ class HealthFacts:
     """Rules of the project's own that cannot be loaded, in words."""
     failed_rollbacks: tuple[str, ...] = ()
     """Migrations whose newest rollback failed, of the recent past."""
-    backups_wanted: bool = False
     unproved_backups: tuple[str, ...] = ()
     failed_backups: Mapping[str, str] = field(default_factory=dict)
     """Backup → why it could not be proved."""
     no_way_back: tuple[str, ...] = ()
-    """Of the newest applied migrations."""
+    """Of the newest applied migrations: neither a down script nor a backup from before."""
     own_share: float = 0.0
     """Percent of the newest runs' time that watching them took."""
     own_dropped: int = 0

@@ -34,11 +34,16 @@ class LedgerEntry:
     ledger is read."""
 
 
+REQUESTED, ENDED = "requested", "request_ended"
+"""Kinds of facts: somebody asked a server for a run, and what came of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """One line of the journal. Facts are appended, never changed.
 
-    Kinds: ``batch_started`` (no step or migration: the ids of all transactional runs about to begin),
+    Kinds: ``batch_started`` (no step or migration: the ids of all runs about to begin, one after the other),
+    ``batch_ended`` (it ended early, and its process lives),
     ``run_started``, ``step_started`` (a statement that no transaction protects is about to be sent),
     ``step_done``, ``step_failed``, ``run_completed``, ``run_failed``, ``run_interrupted``, ``run_resumed``,
     ``lease_taken_over``, ``repaired``, ``marked``, ``accepted``, ``rolled_back``, ``verdict`` (what a rollback

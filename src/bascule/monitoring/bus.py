@@ -43,13 +43,14 @@ class Bus:
                 continue
             try:
                 subscription.sink(event)
-            except Exception as problem:  # noqa: BLE001 - whatever a listener raises is its own affair
+            except BaseException as problem:  # noqa: BLE001 - whatever a listener raises is its own affair
+                # Also what ends a process elsewhere (SystemExit, KeyboardInterrupt): a run is not a listener's to end.
                 self.failures += 1
                 subscription.failures += 1
                 _log(subscription, event, problem)
 
 
-def _log(subscription: _Subscription, event: Event, problem: Exception) -> None:
+def _log(subscription: _Subscription, event: Event, problem: BaseException) -> None:
     import logging
 
     # The whole traceback once per listener; a listener that fails a thousand times is not worth a thousand of them.

@@ -24,6 +24,8 @@ class Duty:
     """When it is done next, by the clock of the rounds."""
     problem: str = ""
     """Why it went wrong the last time; the log is told once."""
+    wakes: frozenset[str] = frozenset()
+    """The words by which `Rounds.wake` has it done at once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Rounds:
     """Called at the end, in the thread of the duties."""
     clock: Callable[[], float] = time.monotonic
     _over: threading.Event = field(default_factory=threading.Event)
+    _woken: threading.Event = field(default_factory=threading.Event)
+    _words: set[str] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -45,8 +49,14 @@ class Rounds:
     def stop(self, patience: float = 5.0) -> None:
         """End; what is under way is waited for that many seconds."""
         self._over.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(patience)
+
+    def wake(self, word: str) -> None:
+        """Something has happened, and the duties that this word wakes are done now. The caller waits for nothing."""
+        self._words.add(word)
+        self._woken.set()
 
     def once(self) -> None:
         """Do what is due now."""
@@ -62,9 +72,17 @@ class Rounds:
             while not self._over.is_set():
                 self.once()
                 soonest = min((duty.due for duty in self.duties), default=self.clock() + 60.0)
-                self._over.wait(max(0.05, min(soonest - self.clock(), 60.0)))
+                if self._woken.wait(max(0.05, min(soonest - self.clock(), 60.0))):
+                    self._woken.clear()
+                    self._hear()
         finally:
             self.close()
+
+    def _hear(self) -> None:
+        words = {self._words.pop() for _ in range(len(self._words))}
+        for duty in self.duties:
+            if duty.wakes & words:
+                duty.due = self.clock()
 
     def _do(self, duty: Duty) -> None:
         try:

@@ -296,6 +296,11 @@ class Target(Protocol):
     def holder(self) -> Holder | None:
         """Who holds the lease now; None when nobody does. Takes nothing."""
 
+    def left_behind(self) -> Holder | None:
+        """Who had the lease last and is gone without having given it back, until somebody else takes it; None when
+        nobody is. Takes nothing.
+        """
+
     def perform(
         self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from bascule import __version__, wiring
 from bascule.server import problems
 from bascule.server.controller import MigrationController
-from bascule.server.endpoints import acting, audit, looking, pages, plans, runs, session, watching
+from bascule.server.endpoints import acting, audit, looking, pages, plans, recovering, runs, session, watching
 from bascule.server.guarding import Guard
 from bascule.server.options import PREFIX, Options
 from bascule.server.recipe import Recipe
@@ -32,6 +32,8 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         # Alerts, health checks and clean-ups, in a thread of their own which fails nobody.
         rounds = wiring.rounds(controller.settings)
+        controller.work.listeners.append(lambda job: rounds.wake("ended") if job.ended.done() else None)
+        controller.wake = rounds.wake
         rounds.start()
         yield
         await asyncio.to_thread(rounds.stop)
@@ -49,7 +51,7 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
     app.state.controller = controller
     problems.install(app, controller.settings.clean)
     migrations = APIRouter(prefix=PREFIX, tags=["migrations"])
-    for group in (acting, plans, looking, watching, runs, audit):
+    for group in (acting, plans, looking, watching, runs, recovering, audit):
         group.add(migrations, controller)
     own = APIRouter(prefix=PREFIX.rpartition("/")[0], tags=["session"])
     session.add(own, controller)

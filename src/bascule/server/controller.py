@@ -23,7 +23,7 @@ from bascule.server.problems import Problem, told
 from bascule.server.reading import Readers
 from bascule.server.recipe import Recipe
 from bascule.server.streams import Streams
-from bascule.server.work import Work, wait_for
+from bascule.server.work import Job, Work, wait_for
 from bascule.services.metrics import Kept as Tallies
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class MigrationController:
     tallies: Tallies = field(default_factory=Tallies)
     """What of the journal has been counted already."""
     answers: dict[str, _Known] = field(default_factory=dict)
+    wake: Callable[[str], None] = lambda word: None
+    """Lets what the server does by itself be done at once."""
 
     @classmethod
     def made_of(cls, recipe: Recipe, options: Options) -> MigrationController:
@@ -109,9 +111,14 @@ class MigrationController:
         """The answer of a run; while it takes longer than a caller waits, 202 and where to follow it."""
         full, run_id = await self.readers.ask(lambda context: self._promised(context, name))
         job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace)
+        return await self.followed(job, full, later=later)
+
+    async def followed(self, job: Job, full: str, *, later: bool) -> Response:
+        """What came of the run of this migration; 202 where that takes longer than the caller waits."""
         end = await wait_for(job, self.options.soon if later else self.options.longest_answer)
         if end is not None:
             return self._answered(end)
+        run_id = job.run_id
         data = {"id": run_id, "name": full, "status": "running"}
         where = f"{PREFIX}/runs/{quote(run_id, safe='')}"
         return answer(data, f"{full} is under way", status=202, headers={"Location": where})

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bascule.domain.history import Fact
+from bascule.domain.history import ENDED, REQUESTED, Fact
 from bascule.domain.run import Run
 from bascule.errors import UsageError
-from bascule.server.tasks import ENDED, REQUESTED
-from bascule.services.history import ENDS
+from bascule.services.alive import lives_here
+from bascule.services.broken_off import broken_off
+from bascule.services.history import ENDS, interruption
 
 if TYPE_CHECKING:
     from bascule.services.context import Context
@@ -52,10 +50,10 @@ def unknown(run_id: str) -> UsageError:
 
 def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, Any]:
     """The RUN. `here`: its worker is a child of this server and at work."""
-    ended = _last(facts, ENDED)
+    ended = _since(facts, _last(facts, ENDED))
     if ended is not None and isinstance(ended.data.get("data"), dict):
         return dict(ended.data["data"])
-    closing = next((fact for fact in reversed(facts) if fact.kind in ENDS), None)
+    closing = _closing(facts)
     asked = _last(facts, REQUESTED)
     first = next((fact for fact in facts if fact.migration), facts[0])
     failure = ended.data.get("error") if ended is not None else None
@@ -67,7 +65,9 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         started = any(fact.kind in ("run_started", "batch_started", "step_started") for fact in facts)
         status, error = "running" if started or asked is None else "pending", None
     else:
-        status, error = "failed", _BROKEN_OFF
+        closing = next((fact for fact in broken_off(context) if fact.run_id == first.run_id), None)
+        status = "failed" if closing is None else _STATUS[closing.kind]
+        error = _BROKEN_OFF if closing is None else closing.data.get("error")
     verdict = _last(facts, "verdict")
     run = Run(
         id=first.run_id,
@@ -80,7 +80,7 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         verdict=verdict.data.get("verdict") if verdict else None,
         differences=tuple(verdict.data.get("differences", ())) if verdict else (),
         notes=tuple(closing.data.get("notes", ())) if closing else (),
-        extra={} if failure is None else {"failure": failure},
+        extra=({} if failure is None else {"failure": failure}) | (interruption(closing) if closing else {}),
     )
     document = run.as_dict()
     if asked is not None:
@@ -90,11 +90,11 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
 
 def is_over(context: Context, facts: Sequence[Fact], *, here: bool) -> bool:
     """Nothing more will come."""
-    if _last(facts, ENDED) is not None:
+    if _since(facts, _last(facts, ENDED)) is not None:
         return True
     if here:
         return False
-    if _last(facts, REQUESTED) is None and any(fact.kind in ENDS for fact in facts):
+    if _last(facts, REQUESTED) is None and _closing(facts) is not None:
         return True
     return not at_work(context, facts)
 
@@ -108,25 +108,22 @@ def at_work(context: Context, facts: Sequence[Fact]) -> bool:
     return bool(owner) and lives_here(owner, context.owner)
 
 
-def lives_here(owner: str, own: str) -> bool:
-    """Whether ``user@host:pid`` is a worker on this machine that is alive."""
-    found = re.fullmatch(r"(.*):(\d+)", owner)
-    if found is None or found[1] != own.rpartition(":")[0]:
-        return False
-    try:
-        os.kill(int(found[2]), 0)
-        command = Path(f"/proc/{found[2]}/cmdline")
-        return b"bascule" in command.read_bytes() if command.exists() else True
-    except (OSError, OverflowError):
-        return False
-
-
 def _took(context: Context, closing: Fact | None) -> int:
     if closing is None:
         return 0
     if closing.data.get("ms"):
         return int(closing.data["ms"])
     return next((entry.execution_ms for entry in context.target.ledger() if entry.run_id == closing.run_id), 0)
+
+
+def _closing(facts: Sequence[Fact]) -> Fact | None:
+    """The fact that ended it; None where it was gone on with since."""
+    return _since(facts, next((fact for fact in reversed(facts) if fact.kind in ENDS), None))
+
+
+def _since(facts: Sequence[Fact], end: Fact | None) -> Fact | None:
+    resumed = _last(facts, "run_resumed")
+    return None if end is None or (resumed is not None and resumed.number > end.number) else end
 
 
 def _last(facts: Sequence[Fact], kind: str) -> Fact | None:

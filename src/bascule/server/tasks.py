@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bascule.domain.event import Event
-from bascule.domain.history import Fact
+from bascule.domain.history import ENDED, REQUESTED, Fact
 from bascule.domain.run import iso
 from bascule.errors import BasculeError, MigrationFailed, Refused
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from bascule.server.worker import Stopping
     from bascule.services.context import Context
     from bascule.services.report import Report
-
-REQUESTED, ENDED = "requested", "request_ended"
-"""Kinds of facts: somebody asked a server for a run, and what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +77,8 @@ def _changing(task: Task, action: str, what: Mapping[str, Any]) -> Iterator[Cont
         task.stopping.cancel = None
         if keep_measured(context):
             wiring.keep_textfile(task.settings, context)
-        wiring.keep_watch(task.settings, context)
+        # The server sends the messages: neither the answer nor this worker's place waits for a receiver.
+        wiring.keep_watch(task.settings, context, seconds=0)
         wiring.tell_otel(task.settings, context)
         context.target.close()
 
@@ -271,12 +269,24 @@ def _verify(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"success": proof.good, "message": f"Backup {proof.id} {words}", "data": proof.as_dict()}
 
 
-def _recover(task: Task, _given: Mapping[str, Any]) -> dict[str, Any]:
+def _recover(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that is half done is finished, which the run that was named is part of; the answer is that one."""
+    from bascule.server.runs import facts_of, run_of
+    from bascule.services.broken_off import settle
+    from bascule.services.environment import guard_environment
     from bascule.services.recover import recover
+    from bascule.services.recover_as_begun import require_as_begun
 
-    with _changing(task, "recover", {}) as context:
-        report = recover(context)
-    return {"success": True, "message": report.message, "data": [run.as_dict() for run in report.runs]}
+    name = given["name"]
+    with _changing(task, "recover", {"name": name, "run": task.run_id, **_options(given)}) as context:
+        guard_environment(context)
+        settle(context)
+        require_as_begun(context)
+        report = recover(context, answer=given["answer"])
+        run = next((run for run in report.runs if run.name == name), None)
+        data = run.as_dict() if run is not None else run_of(context, facts_of(context, task.run_id), here=False)
+    message = report.message if run is not None else f"Nothing of {name} is half done, so there is nothing to finish."
+    return {"success": True, "message": message, "data": data}
 
 
 _VERBS: Mapping[str, Callable[[Task, Mapping[str, Any]], dict[str, Any]]] = {

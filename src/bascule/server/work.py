@@ -25,7 +25,8 @@ _DIED: Mapping[str, Any] = {
     "message": "The worker process ended before its work did.",
     "error": {
         "code": "worker_died",
-        "hint": "The next run finishes or undoes what it had begun; the status shows where the database stands.",
+        "hint": "The status shows where the database stands within seconds; what is half done is gone on with by "
+        "POST /runs/{id}/recover, or by the next run.",
         "state": "unknown",
     },
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bascule.domain.alert import ONE_OFF, TELLING, Alert
+from bascule.domain.health import Health
 from bascule.errors import UsageError
 from bascule.ports.state import StateDoor
 from bascule.services.context import Context
@@ -69,6 +70,16 @@ def resolve(context: Context, alert_id: str, by: str) -> Alert:
         return replace(alert, resolved_at=now, resolution=f"{by[:_LONGEST]} said so")
 
     return _changed(context, alert_id, change)
+
+
+def outlived(context: Context, health: Health) -> bool:
+    """An open alert stands for a condition of health that is not there any more. Raises as `alerts`."""
+    now = {issue.condition for issue in health.found}
+    if "unreachable" in now or not context.target.describe().prepared:
+        return False
+    with closing(context.target.state(beside=False)) as door:
+        known = state.open_alerts(door.read, door.about())
+    return any(alert.rule.startswith("health.") and alert.rule.removeprefix("health.") not in now for alert in known)
 
 
 def anything_new(context: Context, door: StateDoor) -> bool:

@@ -8,12 +8,13 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from bascule.domain.history import Fact, LedgerEntry
+from bascule.domain.history import LedgerEntry
 from bascule.domain.plan import PlannedMigration
 from bascule.domain.run import Run, RunStatus
 from bascule.errors import BasculeError
 from bascule.ports.database import Lease, Meanwhile
 from bascule.services.apply_one import apply_one
+from bascule.services.batch_facts import batch_ended, batch_started
 from bascule.services.carry_out import CarryOut
 from bascule.services.checking import Checks, checks
 from bascule.services.choice import Choice, choose
@@ -192,14 +193,7 @@ def _run_all(
     """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock, given=context.run_ids)
     ids = [names.mint(each.name) for each in planned]
-    if planned:
-        batch = Fact(
-            kind="batch_started",
-            run_id=ids[0],
-            migration="",
-            data={"runs": ids, "owner": context.owner},
-        )
-        context.target.append((batch,), durable=False)
+    batch_started(context, ids)
     works = [
         CarryOut(context=context, lease=lease, planned=each, run_id=run_id, keep=keep)
         for each, run_id in zip(planned, ids, strict=True)
@@ -212,6 +206,7 @@ def _run_all(
         try:
             run = around(work.planned, partial(apply_one, work))
         except BasculeError as error:
+            batch_ended(context, ids)
             told = recovery.failed(work, error)
             _tell_of_all(told, runs, _failed_run(told, work, context), relies_on=work.relies_on)
             if told is error:

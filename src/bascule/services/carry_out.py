@@ -115,7 +115,7 @@ class CarryOut:
         done = sum(1 for step in marks if step != BEGUN)
         of = "" if self._python else f" of {len(planned.steps)}"
         self._note(f"resumed run {self.run_id}: {done}{of} steps were done already")
-        self._append(self._fact("run_resumed"), durable=False)
+        self._append(self._fact("run_resumed", owner=self.context.owner), durable=False)
         return dataclasses.replace(facts, resumed=True)
 
     # ---- the hands ---------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class CarryOut:
         job = self._job(
             mark=Mark(step=BEGUN, digest=whole),
             before=self.planned.touch if self.planned.direction == "up" else None,
-            facts=(self._fact("run_started"),),
+            facts=(self._fact("run_started", owner=self.context.owner),),
             preimages=self._kept.of(None, first=True),
         )
         self._try(job, None)
@@ -451,7 +451,8 @@ class CarryOut:
         up = self.planned.direction == "up"
         notes = list(self._notes) or None
         ms = None if self.planned.transactional else self.elapsed_ms()
-        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms)
+        unsaved = True if up and not self.keep else None
+        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms, unsaved=unsaved)
 
     def _append(self, fact: Fact, *, durable: bool) -> None:
         self.context.target.append((fact,), durable=durable)

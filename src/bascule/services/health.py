@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bascule.domain.health import HealthFacts
-from bascule.domain.history import Fact
+from bascule.domain.history import Fact, LedgerEntry
 from bascule.errors import BasculeError, TargetUnreachable
 from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
@@ -87,7 +87,6 @@ def _looked(
         lease_stale=holder is not None and holder.expires_at < now,
         validation_failures=_failures_by_rule(recent),
         failed_rollbacks=_failed_rollbacks(recent),
-        backups_wanted=context.save,
         unproved_backups=unproved,
         failed_backups=no_good,
         no_way_back=_no_way_back(context, report),
@@ -137,17 +136,26 @@ def _backups(context: Context) -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _no_way_back(context: Context, report: StatusReport) -> tuple[str, ...]:
-    if context.save:
-        # A backup is the way back then; no file needs to be read.
-        return ()
     listed = report.situation.by_name
-    newest = [entry.name for entry in report.situation.applied[-_WAYS_BACK:] if entry.name in listed]
+    newest = [entry for entry in report.situation.applied[-_WAYS_BACK:] if entry.name in listed]
+    if context.save:
+        # A backup is the way back then, but of what ran without; no other file needs to be read.
+        unsaved = _ran_unsaved(context, newest)
+        newest = [entry for entry in newest if entry.run_id in unsaved]
     found = []
-    for name in newest:
-        migration = context.source.read(listed[name])
+    for entry in newest:
+        migration = context.source.read(listed[entry.name])
         if migration.down is None or migration.irreversible is not None:
-            found.append(name)
+            found.append(entry.name)
     return tuple(found)
+
+
+def _ran_unsaved(context: Context, entries: Sequence[LedgerEntry]) -> frozenset[str]:
+    """The runs among these that were asked to take no backup and keep nothing."""
+    if not entries:
+        return frozenset()
+    facts = context.target.journal(kinds=("run_completed",), limit=_LOOKED_AT)
+    return frozenset(fact.run_id for fact in facts if fact.data.get("unsaved"))
 
 
 def _own_cost(context: Context) -> dict[str, Any]:

@@ -35,6 +35,10 @@ def leased(context: Context, run: str, *, needless: Callable[[], bool] | None = 
         yield None
         return
     try:
+        if lease.taken_from is not None:
+            from bascule.services.broken_off import write_down
+
+            write_down(context, lease.taken_from)
         yield lease
     finally:
         lease.release()

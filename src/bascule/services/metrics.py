@@ -64,7 +64,26 @@ def tallied(context: Context, kept: Kept | None = None) -> tuple[Tally, ...]:
     kept.asked = True
     if newest - kept.upto > _KEEP_FROM:
         _keep(context, kept)
-    return merged(kept.tallies, target.tally(after=kept.upto) if newest > kept.upto else ())
+    return merged(kept.tallies, target.tally(after=kept.upto) if newest > kept.upto else (), _killed(context))
+
+
+def _killed(context: Context) -> list[Tally]:
+    """The runs whose process was killed, and whose end nobody has written down yet."""
+    from bascule.services.broken_off import broken_off
+
+    now = context.clock.now()
+    return [
+        Tally(
+            day=(fact.at or now).date().isoformat(),
+            kind=fact.kind,
+            direction=fact.direction,
+            count=1,
+            ms=0,
+            timed=0,
+            last=fact.at or now,
+        )
+        for fact in broken_off(context)
+    ]
 
 
 def own(context: Context) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bascule.planning.names import find
 from bascule.planning.select import select_rollback
 from bascule.planning.steps import touch_of
 from bascule.ports.database import Lease, WorkFailed
+from bascule.services.batch_facts import batch_ended, batch_started
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment, protected
 from bascule.services.hooks import hooks_around, run_hooks
@@ -266,15 +267,18 @@ def _undo_all(
     backups = recovery.backups
     names = RunNames(context.clock, given=context.run_ids)
     gone = {each.name for each in plans}
+    ids = {each.name: names.mint(each.name) for each in plans}
+    batch_started(context, tuple(ids.values()), "down")
     for each in plans:
         look = _look_before(context, each) if each.name in backups else None
-        run_id = names.mint(each.name)
+        run_id = ids[each.name]
         try:
             why_not = _others(context, each, situation, gone)
             begun = (each.name, "down") in situation.marks
             run = undo_one(context, lease, each, run_id, resuming=begun, why_not=why_not)
             run = dataclasses.replace(run, backup_path=backups.get(each.name))
         except BasculeError as error:
+            batch_ended(context, tuple(ids.values()), "down")
             # The backup is of before all of them: once one is undone, it leads back too far.
             alone = look is not None and not any(run.direction == "down" for run in runs)
             known = recovery if alone else dataclasses.replace(recovery, backups={})

@@ -10,6 +10,7 @@ from bascule.domain.history import Fact, Holder
 from bascule.domain.migration import MigrationRef
 from bascule.domain.run import iso
 from bascule.services.context import Context
+from bascule.services.history import ENDS, interruption
 from bascule.services.situation import GONE, Situation, edited, look
 
 _REQUESTED_BEFORE = timedelta(minutes=10)
@@ -31,7 +32,7 @@ class StatusReport:
     """Applied, and their file means something else now."""
     half_done: tuple[str, ...]
     failed: dict[str, Fact] = field(default_factory=dict)
-    """Pending migrations whose last run failed."""
+    """Pending and half-done migrations whose last run failed, or was stopped or killed."""
     rolled_back: dict[str, Fact] = field(default_factory=dict)
     running: Holder | None = None
     under_way: Fact | None = None
@@ -86,7 +87,7 @@ class StatusReport:
                 }
                 for entry in self._cut(newest)
             ],
-            "failed": [_ended(fact, "failed") for fact in self._cut(list(self.failed.values()))],
+            "failed": [self._failed(fact) for fact in self._cut(list(self.failed.values()))],
             "rolledBack": [_ended(fact, "rolled_back") for fact in self._cut(list(self.rolled_back.values()))],
             "summary": self.summary,
         }
@@ -95,6 +96,10 @@ class StatusReport:
             if names:
                 answer[key] = list(names)
         return answer
+
+    def _failed(self, fact: Fact) -> dict[str, Any]:
+        half = {"halfDone": True} if fact.migration in self.half_done else {}
+        return _ended(fact, "failed") | half
 
     def _cut(self, items: Any) -> Any:
         return items[: self.limit] if self.limit else items
@@ -112,9 +117,13 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
         from bascule.services.situation import look_at_files
 
         fingerprints = look_at_files(context.source, situation)
-    ended = _ended_badly(context, names) if names else {}
-    holder = context.target.holder()
     half_done = tuple(sorted({name for name, _ in situation.marks}))
+    ended = _ended_badly(context, names | set(half_done)) if names or half_done else {}
+    holder = context.target.holder()
+    under_way = _under_way(context, holder) if holder is not None else None
+    if under_way is not None:
+        # What is being gone on with is not what ended badly once.
+        ended.pop(under_way.migration, None)
     return StatusReport(
         situation=situation,
         pending=tuple(ref.name for ref in pending),
@@ -122,10 +131,10 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
         missing=tuple(situation.missing()),
         edited=tuple(each.name for each in edited(context.source, context.target.dialect, situation, fingerprints)),
         half_done=half_done,
-        failed={name: fact for name, fact in ended.items() if fact.kind == "run_failed"},
+        failed={name: fact for name, fact in ended.items() if fact.kind in ("run_failed", "run_interrupted")},
         rolled_back={name: fact for name, fact in ended.items() if fact.kind == "rolled_back"},
         running=holder,
-        under_way=_under_way(context, holder) if holder is not None else None,
+        under_way=under_way,
         limit=limit,
     )
 
@@ -137,17 +146,17 @@ def _late(situation: Situation, pending: list[MigrationRef]) -> tuple[str, ...]:
 
 
 def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
-    """The last failure or rollback of each pending migration."""
+    """The last failure or rollback of each of these migrations, and what was killed a moment ago."""
+    from bascule.services.broken_off import broken_off
+
     if not context.target.describe().prepared:
         return {}
-    facts = context.target.journal(kinds=("run_failed", "rolled_back"), limit=1000)
-    return {fact.migration: fact for fact in facts if fact.migration in names}
+    facts = context.target.journal(kinds=("run_failed", "run_interrupted", "rolled_back"), limit=1000)
+    return {fact.migration: fact for fact in (*facts, *broken_off(context)) if fact.migration in names}
 
 
 def _under_way(context: Context, holder: Holder) -> Fact | None:
     """The run that began last since the lease was taken, as far as the journal tells; None where it has ended."""
-    from bascule.services.history import ENDS
-
     facts = context.target.journal(kinds=("batch_started", "run_started", "run_resumed", "requested", *ENDS), limit=50)
     over = {fact.run_id for fact in facts if fact.kind in ENDS}
     for fact in reversed(facts):
@@ -191,4 +200,6 @@ def _ended(fact: Fact, status: str) -> dict[str, Any]:
         answer["error"] = fact.data["error"]
     if "ms" in fact.data:
         answer["executionTime"] = fact.data["ms"]
-    return answer
+    if fact.direction == "down" and status == "failed":
+        answer["direction"] = "down"
+    return answer | interruption(fact)

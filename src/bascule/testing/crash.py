@@ -209,6 +209,9 @@ class CrashingTarget:
     def holder(self) -> Holder | None:
         return self._target.holder()
 
+    def left_behind(self) -> Holder | None:
+        return self._target.left_behind()
+
     def observe(self, effect: Effect) -> Observation:
         call = f"observe {effect.action} {effect.name}".rstrip()
         self._boundaries.reach("before", call)

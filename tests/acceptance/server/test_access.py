@@ -41,6 +41,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, str], ...] = (
     ("POST", "plan", {"to": "nothing"}, "operator"),
     ("POST", "execute", {"migrationName": "nothing"}, "operator"),
     ("POST", "rollback", {"migrationName": "nothing"}, "operator"),
+    ("POST", "runs/nothing/recover", None, "operator"),
     ("POST", "backups/nothing/verify", None, "operator"),
     ("GET", "audit", None, "admin"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -228,6 +229,35 @@ def test_a_failure_shows_the_error_and_what_to_do(project: Project, opened: Open
         page.keyboard.press("Escape")
         expect(failed).to_contain_text("nowhere", timeout=PATIENCE)
         expect(failed).to_contain_text("Next:")
+
+
+def test_a_run_that_was_killed_half_way_is_shown_and_recovered_by_a_button(project: Project, opened: Opened) -> None:
+    project.write(
+        SLOW,
+        "create table t (id int);\nselect pg_sleep(30);\ncreate table u (id int);",
+        "drop table u;",
+        options=" transaction:false",
+    )
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Execute {SLOW}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Execute").click()
+        expect(page.get_by_role("region", name="Running now")).to_contain_text("pg_sleep", timeout=PATIENCE)
+        with psycopg.connect(project.environment["DATABASE_URL"]) as connection:
+            (owner,) = connection.execute("SELECT owner FROM bascule.lease").fetchone() or ("",)
+        os.kill(int(str(owner).rpartition(":")[2]), signal.SIGKILL)
+        failed = page.get_by_role("region", name="Failed")
+        expect(failed).to_contain_text("interrupted", timeout=PATIENCE)
+        expect(failed).to_contain_text("half done")
+        expect(failed).to_contain_text("killed")
+        expect(row(page, SLOW)).to_contain_text("interrupted", timeout=PATIENCE)
+        expect(page.get_by_role("region", name="Alerts")).to_contain_text("broken off", timeout=PATIENCE)
+        assert serious(page) == []
+        path = project.folder / "migrations" / f"{SLOW}.sql"
+        path.write_text(path.read_text(encoding="utf-8").replace("pg_sleep(30)", "1"), encoding="utf-8")
+        failed.get_by_role("button", name=f"Recover {SLOW}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Recover").click()
+        expect(row(page, SLOW)).to_contain_text("completed", timeout=PATIENCE)
+        expect(failed).to_have_count(0, timeout=PATIENCE)
 
 
 def test_an_alert_is_acknowledged_and_gone(project: Project, opened: Opened) -> None:

@@ -53,3 +53,17 @@ def test_a_listener_that_fails_is_counted_and_logged_and_the_others_hear_all_the
     assert (heard, bus.failures) == (["a", "b"], 2)
     assert "ValueError: no); the run goes on" in caplog.text
     assert "failure 2 of this listener" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_listener_that_wants_to_end_the_process_ends_nothing(kind: type[BaseException]) -> None:
+    bus, heard = Bus(), list[str]()
+
+    def leave(_each: Event) -> None:
+        raise kind
+
+    bus.subscribe(leave)
+    bus.subscribe(lambda each: heard.append(each.name))
+    bus.publish(event("a"))
+    assert heard == ["a"]
+    assert bus.failures == 1

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from bascule.domain.alert import Raised
 from bascule.domain.health import Health, HealthFacts, HealthLimits
+from bascule.monitoring.alerts.rules import of_health
 from bascule.monitoring.health.judging import CONDITIONS, judged
 from bascule.monitoring.health.words import listed
 
@@ -18,7 +20,6 @@ FINE = HealthFacts(
     max_connections=100,
     replication_lag=1.0,
     free_space={"the database": 50.0},
-    backups_wanted=True,
     own_share=0.4,
 )
 
@@ -42,7 +43,6 @@ def test_a_target_of_which_nothing_is_wrong_is_healthy() -> None:
 @pytest.mark.parametrize(
     ("facts", "check", "condition", "status"),
     [
-        ({"unreachable": "Nobody answers."}, "database", "unreachable", "unhealthy"),
         ({"read_only": True}, "database", "read_only", "unhealthy"),
         ({"free_space": {"the database": 9.0}}, "database", "disk", "degraded"),
         ({"free_space": {"the database": 4.9}}, "database", "disk", "unhealthy"),
@@ -61,7 +61,7 @@ def test_a_target_of_which_nothing_is_wrong_is_healthy() -> None:
         ({"failed_rollbacks": ("m",)}, "rollback", "failed_rollbacks", "unhealthy"),
         ({"unproved_backups": ("b",)}, "rollback", "unverified_backups", "degraded"),
         ({"failed_backups": {"b": "rows differ"}}, "rollback", "unverified_backups", "unhealthy"),
-        ({"no_way_back": ("m",), "backups_wanted": False}, "rollback", "no_way_back", "degraded"),
+        ({"no_way_back": ("m",)}, "rollback", "no_way_back", "degraded"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
@@ -82,8 +82,15 @@ def test_what_is_under_way_right_now_is_not_half_done() -> None:
     assert look(half_done=("m",), holder="me@host:1").status == "healthy"
 
 
-def test_a_way_back_by_backup_is_one() -> None:
-    assert look(no_way_back=("m",)).status == "healthy"
+def test_of_a_target_that_is_not_there_nothing_is_said_to_be_well() -> None:
+    health = look(unreachable="Nobody answers.")
+    assert set(health.checks.values()) == {"unhealthy"}
+    assert health.issues[0] == "Nobody answers."
+    assert all("could not be looked at" in words for words in health.issues[1:])
+    # One alert is enough for that.
+    (raised,) = of_health(health, ())
+    assert isinstance(raised, Raised)
+    assert raised.rule == "health.unreachable"
 
 
 def test_the_worst_comes_first() -> None:

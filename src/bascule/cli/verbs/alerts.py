@@ -54,9 +54,11 @@ def check_command(call: Call) -> None:
     that does it by itself.
     """
     from bascule import wiring
+    from bascule.services.broken_off import settle
 
     with changing(call, progress=False) as context:
         policy = wiring.alert_policy(call.settings)
+        settle(context)
         health = wiring.health(call.settings, context)
         with closing(context.target.state()) as door:
             looked = wiring.look_for_alerts(call.settings, context, door, policy, health=health)

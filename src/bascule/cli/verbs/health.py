@@ -11,7 +11,7 @@ from bascule.cli.words import table
 
 
 @verb("health")
-@click.option("--check", is_flag=True, help="Exit with 3 when it is not healthy.")
+@click.option("--check", is_flag=True, help="Exit with 3 when it is degraded, too.")
 def command(call: Call, check: bool) -> int:
     """Show whether database, migrations, validation and rollback are in order, and what to do where they are not."""
     from bascule import wiring
@@ -29,4 +29,4 @@ def command(call: Call, check: bool) -> int:
         call.output.text(call.output.clean(f"{issue.status}: {issue.message}"))
         call.output.text(call.output.clean(f"  Next: {issue.recommendation}"))
     call.output.document(health.as_dict())
-    return 3 if check and health.status != "healthy" else 0
+    return 3 if health.status == "unhealthy" or (check and health.status != "healthy") else 0

@@ -21,7 +21,8 @@ def command(call: Call, limit: int) -> None:
     rows = []
     for run in runs:
         words = (run.error or "").splitlines()[:1] or ([f"verdict: {run.verdict}"] if run.verdict else [])
-        rows.append((moment(run.timestamp), run.status, duration(run.execution_ms / 1000), run.name, "".join(words)))
+        status = "interrupted" if run.extra.get("interrupted") else run.status
+        rows.append((moment(run.timestamp), status, duration(run.execution_ms / 1000), run.name, "".join(words)))
     for line in table(rows, indent=""):
         call.output.text(line)
     if not runs:

@@ -77,7 +77,11 @@ def _remarks(report: StatusReport, name: str) -> str:
     if name in report.late:
         remarks.append("late: older than the newest applied one")
     if name in report.failed:
-        remarks.append(f"failed{_when(report.failed[name])}: {_first_line(report.failed[name])}")
+        fact = report.failed[name]
+        word = "interrupted" if fact.kind == "run_interrupted" else "failed"
+        remarks.append(f"{word}{_when(fact)}: {_first_line(fact)}")
+        if fact.data.get("next"):
+            remarks.append(f"next: {fact.data['next']}")
     if name in report.rolled_back:
         remarks.append(f"rolled back{_when(report.rolled_back[name])}")
     return "; ".join(remarks)

@@ -226,7 +226,7 @@ class Keeper:
                 return
             try:
                 work.watch(told)
-            except Exception:  # noqa: BLE001 - it is somebody else's code
+            except BaseException:  # noqa: BLE001 - it is somebody else's code
                 # Whoever only looks on must not be able to end a migration.
                 work.watch = None
                 _LOG.exception("A listener for progress failed; it is not called again for this statement.")

@@ -94,6 +94,16 @@ def read_holder(connection: Connection, schema: str) -> Holder | None:
     return holder_of(json.loads(rows[0][0] or "{}")) if rows else None
 
 
+def read_left_behind(connection: Connection, schema: str) -> Holder | None:
+    """Who had it and did not give it back, where its time is over or its process surely gone. Raises psycopg.Error."""
+    rows = ask(
+        connection,
+        f"SELECT {schema}.holder_words(l) FROM {schema}.lease AS l WHERE name = 'target' AND owner IS NOT NULL "
+        f"AND (expires_at <= pg_catalog.clock_timestamp() OR {schema}.is_orphaned(l))",
+    )
+    return holder_of(json.loads(rows[0][0] or "{}")) if rows else None
+
+
 def holder_of(words: Mapping[str, Any]) -> Holder:
     """From what the function `holder_words` answers."""
     return Holder(

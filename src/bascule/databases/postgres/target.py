@@ -15,7 +15,7 @@ from bascule.databases.postgres.elsewhere import Elsewhere
 from bascule.databases.postgres.errors import driver_failed, missing_driver
 from bascule.databases.postgres.keeper import Keeper
 from bascule.databases.postgres.layout import prepare, without_comments
-from bascule.databases.postgres.lease import PostgresLease, give_back, read_holder, try_acquire
+from bascule.databases.postgres.lease import PostgresLease, give_back, read_holder, read_left_behind, try_acquire
 from bascule.databases.postgres.message import literal
 from bascule.databases.postgres.performing import Performer
 from bascule.databases.postgres.session import Session
@@ -241,6 +241,10 @@ class PostgresTarget:
     def holder(self) -> Holder | None:
         """Who holds the lease now; None when nobody does. Takes nothing."""
         return self._recall("look at the lease", read_holder)
+
+    def left_behind(self) -> Holder | None:
+        """Who had the lease last and is gone without having given it back."""
+        return self._recall("look at the lease", read_left_behind)
 
     # Work
 

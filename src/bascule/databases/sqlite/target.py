@@ -221,6 +221,20 @@ class SqliteTarget:
                 return None
             return sidecar.holder(ttl=self._limits.lease_ttl)
 
+    def left_behind(self) -> Holder | None:
+        meta = self._meta()
+        sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None
+        if sidecar is None:
+            return None
+        with self._sidecar_errors("see who holds the lease"):
+            ttl = self._limits.lease_ttl
+            before = sidecar.holder(ttl=ttl)
+            if before is None or sidecar.is_locked():
+                return None
+            # Whoever gave it back in between has written so before; whoever took it has another token.
+            after = sidecar.holder(ttl=ttl)
+            return after if after is not None and after.token == before.token else None
+
     # Work
 
     def perform(

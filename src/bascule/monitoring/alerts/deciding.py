@@ -50,7 +50,7 @@ def decide(
             table.settle(each)
         elif not policy.ignores(each):
             table.raise_(replace(each, type=policy.type_of(each)))
-    messages = [message for alert in table.resolved for message in _messages(alert, RESOLVED, policy, now)]
+    messages = [message for at in range(len(table.resolved)) for message in _of_an_end(table, at, policy, now)]
     for alert in tuple(table.open.values()):
         event = _event(alert, table, policy, now)
         told = _messages(alert, event, policy, now) if event else []
@@ -133,6 +133,21 @@ def _new(raised: Raised, its_id: str) -> Alert:
         fact=raised.fact,
         data=raised.data,
     )
+
+
+def _of_an_end(table: _Table, at: int, policy: AlertPolicy, now: datetime) -> list[Message]:
+    """That it is over. One that began and ended between two looks is told from its beginning: a process that was killed
+    is somebody's business after it was recovered, too.
+    """
+    alert = table.resolved[at]
+    if alert.told_at is not None or alert.fingerprint not in table.created or alert.acknowledged_at is not None:
+        return _messages(alert, RESOLVED, policy, now)
+    begun = _messages(replace(alert, resolved_at=None, resolution=""), CREATED, policy, now)
+    if not begun:
+        return []
+    alert = table.resolved[at] = replace(alert, told_at=now)
+    held = {each.channel for each in begun if each.held_until is not None}
+    return [*begun, *(each for each in _messages(alert, RESOLVED, policy, now) if each.channel not in held)]
 
 
 def _event(alert: Alert, table: _Table, policy: AlertPolicy, now: datetime) -> str | None:

@@ -32,9 +32,19 @@ class AlertRounds:
     """Seconds."""
     about: Mapping[str, Any] = field(default_factory=dict)
     clean: Callable[[str], str] = str
+    settle: Callable[[Context], object] = lambda context: None
+    """Writes down what a killed process has broken off."""
     _context: Context | None = None
     _door: StateDoor | None = None
     _absence: Unreachable | None = None
+
+    def tell_ends(self) -> None:
+        """See to what killed processes have left."""
+
+        def work(context: Context, _door: StateDoor) -> None:
+            self.settle(context)
+
+        self._over(work)
 
     def watch(self) -> None:
         """Look at what has happened, and send what is owed. Raises what goes wrong, `BasculeError` or not."""

@@ -21,6 +21,8 @@ _LONGEST: Final = 4000
 """Characters of a message."""
 _TOLD_BY_FACTS: Final = frozenset({"failed_runs", "failed_rollbacks", "validation_failures"})
 """Conditions of health about what a fact tells sooner and better."""
+_TOLD_BY_ANOTHER: Final = frozenset({"not_looked_at"})
+"""Those that are nothing but what another condition leads to."""
 
 
 def of_fact(fact: Fact, policy: AlertPolicy) -> Iterator[Raised]:
@@ -37,7 +39,7 @@ def of_fact(fact: Fact, policy: AlertPolicy) -> Iterator[Raised]:
             fact, "run_failed", "error" if safe else "critical", f"{fact.migration} failed", words, state=data
         )
     elif kind == "run_interrupted":
-        yield _raised(fact, "run_interrupted", "warning", f"{fact.migration} was stopped", _error(data), state=data)
+        yield _raised(fact, "run_interrupted", *_broken(fact), state=data)
     elif kind == "verdict" and data.get("verdict") in _LOSSES:
         words = "; ".join(str(each) for each in data.get("differences") or ()) or "Something did not come back."
         yield _raised(
@@ -97,7 +99,8 @@ def many_failures(failed: Sequence[Fact], policy: AlertPolicy) -> Raised | None:
 
 def of_health(health: Health, known: Iterable[Alert]) -> Iterator[Raised | Settled]:
     """What is wrong now, and which alerts of earlier looks are over."""
-    raised = [_of_issue(issue, health.last_check) for issue in health.found if issue.condition not in _TOLD_BY_FACTS]
+    told = _TOLD_BY_FACTS | _TOLD_BY_ANOTHER
+    raised = [_of_issue(issue, health.last_check) for issue in health.found if issue.condition not in told]
     # A target that is not there has not got better in everything else.
     blind = any(issue.condition == "unreachable" for issue in health.found)
     now = {each.fingerprint for each in raised}
@@ -143,6 +146,15 @@ def _raised(
         fact=fact.number,
         data=known,
     )
+
+
+def _broken(fact: Fact) -> tuple[AlertType, str, str]:
+    """Type, title and words: nobody wanted a run to be killed."""
+    if fact.data.get("why") != "killed":
+        return "warning", f"{fact.migration} was stopped", _error(fact.data)
+    safe = fact.data.get("state") == "unchanged"
+    words = f"{_error(fact.data)}\nNext: {fact.data.get('next')}"
+    return "error" if safe else "critical", f"{fact.migration} was broken off: its process was killed", words
 
 
 def _error(data: Any) -> str:

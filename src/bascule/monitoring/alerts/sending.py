@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from bascule.monitoring.alerts.deadline import LONGEST, within
 from bascule.monitoring.alerts.deciding import RESOLVED
 from bascule.monitoring.alerts.policy import AlertPolicy, Channel
 from bascule.ports.state import StateDoor
@@ -39,6 +40,15 @@ class Hand(Protocol):
         """Raises `NotTaken`."""
 
 
+def hand_over(hand: Hand, channel: Channel, message: Delivery, seconds: float = LONGEST) -> None:
+    """Once, for so many seconds at most, and never longer than `LONGEST`. Raises `NotTaken`."""
+    seconds = max(0.1, min(seconds, LONGEST))
+    try:
+        within(seconds, lambda: hand(channel, message))
+    except TimeoutError:
+        raise NotTaken(f"{channel.name} did not take it within {seconds:.1f} s") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """What came of one round."""
@@ -59,7 +69,9 @@ class Outbox:
     clean: Callable[[str], str] = str
 
     def send(self, door: StateDoor, *, seconds: float = 60.0) -> Sent:
-        """Send what is due; nothing new is begun after so many seconds. Raises as the state store does."""
+        """Send what is due, for so many seconds at most; what was not taken by then is owed as before. Raises as the
+        state store does.
+        """
         channels = {each.name: each for each in self.policy.channels}
         until = self.now() + timedelta(seconds=seconds)
         sent, failed = 0, dict[str, str]()
@@ -76,7 +88,7 @@ class Outbox:
                     deliveries.put_off(door, message, self.now() + timedelta(seconds=WAITS[0]), tried=False)
                     continue
                 try:
-                    sent += self._one(door, channels[message.channel], message)
+                    sent += self._one(door, channels[message.channel], message, until)
                 except NotTaken as problem:
                     failed[message.channel] = self.clean(problem.why)
                     self._failed(door, message, problem)
@@ -84,7 +96,7 @@ class Outbox:
                 break
         return Sent(sent=sent, failed=failed)
 
-    def _one(self, door: StateDoor, channel: Channel, message: Delivery) -> bool:
+    def _one(self, door: StateDoor, channel: Channel, message: Delivery, until: datetime) -> bool:
         """Whether it was sent. Raises `NotTaken`."""
         now = self.now()
         of_alert = not message.about.startswith("fact-")
@@ -97,7 +109,7 @@ class Outbox:
                 why = f"The channel got {hour} messages within an hour; alerts.most allows no more."
                 deliveries.put_off(door, message, now + _FULL, why=why, held=True, tried=False)
                 return False
-        self.hands[channel.kind](channel, message)
+        hand_over(self.hands[channel.kind], channel, message, (until - now).total_seconds())
         deliveries.sent(door, message, self.now())
         return True
 

@@ -16,7 +16,7 @@ from bascule.domain.alert import Alert
 from bascule.domain.run import iso
 from bascule.monitoring.alerts.deciding import CREATED, REPEATED, RESOLVED
 from bascule.monitoring.alerts.policy import AlertPolicy
-from bascule.monitoring.alerts.sending import Hand, NotTaken
+from bascule.monitoring.alerts.sending import Hand, NotTaken, hand_over
 from bascule.state.deliveries import Delivery
 
 PATIENCE = 30.0
@@ -85,7 +85,7 @@ class Unreachable:
             body=json.dumps(body, default=str),
         )
         try:
-            self.hands[channel.kind](channel, message)
+            hand_over(self.hands[channel.kind], channel, message)
         except NotTaken:
             # The next round tries again, as long as there is something to tell.
             return

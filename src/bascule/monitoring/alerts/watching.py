@@ -102,7 +102,7 @@ class Watch:
             failed = target.journal(kinds=("run_failed",), limit=2 * self.policy.failures)
             many = rules.many_failures([each for each in failed if each.direction == "up"], self.policy)
             noticed += [many] if many is not None else []
-        noticed += _settled(target, known)
+        noticed += _settled(target, known, now)
         if health is not None:
             noticed += rules.of_health(health, known)
         told, channels = self._facts_for_channels(target, places)
@@ -188,7 +188,10 @@ class Watch:
         return json.dumps(concealed(body, self.clean), default=str)
 
 
-def _settled(target: Target, known: Sequence[Alert]) -> list[Settled]:
+_HALF_DONE: Final = f"{rules.HEALTH}half_done"
+
+
+def _settled(target: Target, known: Sequence[Alert], now: datetime) -> list[Settled]:
     """The alerts that later facts have ended."""
     found = []
     for alert in known:
@@ -203,6 +206,11 @@ def _settled(target: Target, known: Sequence[Alert]) -> list[Settled]:
         elif alert.rule == "rollback_failed":
             ends = _ends(target, alert, ("rolled_back", "run_completed"))
             why = "the migration has been rolled back, or run"
+        elif alert.rule == _HALF_DONE:
+            if not target.marks():
+                # Health would say so too, and is looked at less often.
+                found.append(Settled(fingerprint=alert.fingerprint, at=now, why="nothing is half done any more"))
+            continue
         elif alert.rule == "many_failures":
             ends = target.journal(kinds=("run_completed",), after=alert.fact, limit=1)  # type: ignore[assignment]
             why = "a run went well"

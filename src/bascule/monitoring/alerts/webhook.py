@@ -6,18 +6,20 @@ import base64
 import binascii
 import hashlib
 import hmac
+import http.client
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
+from bascule.monitoring.alerts.deadline import LONGEST, opened
 from bascule.monitoring.alerts.policy import Channel
 from bascule.monitoring.alerts.sending import NotTaken
 from bascule.state.deliveries import Delivery
 
-TIMEOUT: Final = 5.0
-"""Seconds for which the receiver may be silent."""
+TIMEOUT: Final = LONGEST
+"""Seconds for which the receiver may be silent; for a message as a whole it has no longer."""
 _PREFIX: Final = "whsec_"
 
 
@@ -45,12 +47,12 @@ def webhook(secret: str, version: str, clock: Callable[[], float] = time.time) -
             },
         )
         try:
-            with urllib.request.build_opener(_Straight).open(request, timeout=TIMEOUT) as answer:
+            with urllib.request.build_opener(_Straight, _Plain, _Secure).open(request, timeout=TIMEOUT) as answer:
                 answer.read(1024)
         except urllib.error.HTTPError as problem:
             with problem:
                 raise _refused(channel, problem) from None
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, http.client.HTTPException) as problem:
             # The address may hold a token, and some problems tell the whole of it.
             reason = getattr(problem, "reason", None) or problem
             words = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
@@ -64,6 +66,30 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_given: Any) -> None:
         """None: it counts as an answer."""
+
+
+class _Known(http.client.HTTPConnection):
+    """Its socket is known to whoever watches the time."""
+
+    def connect(self) -> None:
+        super().connect()
+        opened(self.sock)
+
+
+class _KnownSecure(http.client.HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        opened(self.sock)
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Known, req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_KnownSecure, req)
 
 
 def _refused(channel: Channel, problem: urllib.error.HTTPError) -> NotTaken:

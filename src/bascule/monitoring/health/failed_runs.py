@@ -17,7 +17,8 @@ def judge(facts: HealthFacts, limits: HealthLimits) -> Iterator[Issue]:
             check="migrations",
             condition="failed_runs",
             status="unhealthy",
-            message=f"The last run failed of {listed(names, 'migration')}" + (f": {why}" if why else "."),
+            message=f"The last run failed, or was broken off, of {listed(names, 'migration')}"
+            + (f": {why}" if why else "."),
             recommendation="`bascule logs NAME` tells the whole story; correct the cause and run `bascule up` again.",
             subjects=names,
         )

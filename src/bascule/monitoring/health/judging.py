@@ -16,6 +16,7 @@ from bascule.monitoring.health import (
     half_done,
     invalid_indexes,
     no_way_back,
+    not_looked_at,
     own_cost,
     read_only,
     replication,
@@ -31,6 +32,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
     module.__name__.rpartition(".")[2]: module.judge
     for module in (
         unreachable,
+        not_looked_at,
         read_only,
         disk,
         replication,

@@ -9,14 +9,14 @@ from bascule.monitoring.health.words import listed
 
 
 def judge(facts: HealthFacts, limits: HealthLimits) -> Iterator[Issue]:
-    """Only where no backups are taken by themselves: with them there is a way back."""
+    """Where backups are taken by themselves there is a way back, but for what ran with ``--no-backup``."""
     names = facts.no_way_back
-    if names and not facts.backups_wanted:
+    if names:
         yield Issue(
             check="rollback",
             condition="no_way_back",
             status="degraded",
-            message=f"Applied without a way back, and backups are off: {listed(names, 'migration')}.",
-            recommendation="Turn backups on (MIGRATION_BACKUP_ENABLED), or write a down script.",
+            message=f"Applied without a way back: no down script, and no backup: {listed(names, 'migration')}.",
+            recommendation="Write a down script; leave backups on (MIGRATION_BACKUP_ENABLED, no --no-backup).",
             subjects=names,
         )

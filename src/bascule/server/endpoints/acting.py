@@ -127,7 +127,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             body.migrationName,
             arguments,
             by=_by(who, request),
-            later=_later(prefer),
+            later=is_later(prefer),
             trace=trace_of(request),
         )
 
@@ -156,7 +156,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             body.migrationName,
             arguments,
             by=_by(who, request),
-            later=_later(prefer),
+            later=is_later(prefer),
             trace=trace_of(request),
         )
 
@@ -206,5 +206,6 @@ def _by(who: Principal, request: Request) -> dict[str, str]:
     return {"name": who.name, "role": who.role, "how": who.how, "from": place_of(request)}
 
 
-def _later(prefer: str | None) -> bool:
+def is_later(prefer: str | None) -> bool:
+    """The caller does not wait for the end."""
     return prefer is not None and "respond-async" in [each.strip().lower() for each in prefer.split(",")]

@@ -194,8 +194,13 @@ def _fingerprints(context: Context) -> dict[str, str]:
 
 def _health(controller: MigrationController, context: Context) -> dict[str, Any]:
     from bascule import wiring
+    from bascule.services.alerts import outlived
 
-    return wiring.health(controller.settings, context, fingerprints=_fingerprints(context)).as_dict()
+    found = wiring.health(controller.settings, context, fingerprints=_fingerprints(context))
+    if outlived(context, found):
+        # An alert stands for what is well again: the server's own check ends it, now and not at its next turn.
+        controller.wake("well")
+    return found.as_dict()
 
 
 def _metrics(controller: MigrationController, context: Context) -> dict[str, Any]:

@@ -8,7 +8,7 @@ const TONES = {
   pending: "", info: "", acknowledged: "",
   running: "busy",
   degraded: "warn", warning: "warn", medium: "warn", rolled_back: "warn", unverified: "warn",
-  failed: "bad", unhealthy: "bad", error: "bad", critical: "bad", high: "bad", lossy: "bad", none: "bad",
+  failed: "bad", interrupted: "bad", unhealthy: "bad", error: "bad", critical: "bad", high: "bad", lossy: "bad", none: "bad",
 };
 
 /** A word with its colour; the word alone says it too. */

@@ -33,9 +33,9 @@ function lineAt(y, words) {
 }
 
 function bar(run, x, high) {
-  const took = `${run.name}: ${run.status.replaceAll("_", " ")}, ${duration(run.executionTime)}`;
+  const took = `${run.name}: ${run.interrupted ? "interrupted" : run.status.replaceAll("_", " ")}, ${duration(run.executionTime)}`;
   const guess = run.estimatedDuration ? `, estimated ${duration(run.estimatedDuration)}` : "";
-  return h("g", { key: `bar-${run.id}` },
+  return h("g", { key: `bar-${run.id}-${run.timestamp}` },
     h("title", {}, `${took}${guess}`),
     h("rect", { class: run.status, x: x + 1, y: FLOOR - high(run.executionTime), width: STEP - 6, height: high(run.executionTime), rx: 2 }),
     guess ? h("rect", { class: "guess", x: x - 1, y: FLOOR - high(run.estimatedDuration), width: STEP - 2, height: high(run.estimatedDuration), rx: 3 }) : null);
