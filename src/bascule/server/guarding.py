@@ -109,9 +109,11 @@ class Guard:
                 500, "The server failed at this request.", "unexpected", "The server's log tells more.", state="unknown"
             )(scope, receive, out)
         finally:
-            who = scope.get("state", {}).get("principal", "-")
+            # Without the query, which may hold what nobody else should read; a name or a path breaks no line.
+            who = scope.get("state", {}).get("principal")
             ms = (time.monotonic() - begun) * 1000
-            ACCESS.info("%s %s %s %d %s %.1f ms", caller, scope["method"], ascii(scope["path"]), status, who, ms)
+            what = (scope["method"], ascii(scope["path"]), status, ms)
+            ACCESS.info("%s %s %d %.1f ms, %s from %s", *what, ascii(who) if who else "-", caller)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, caller: str) -> None:
         changing = scope["method"] in _CHANGING

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import threading
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 from bascule.access.principal import Principal
 from bascule.access.roles import is_role
 from bascule.access.tokens import is_token
-from bascule.errors import ConfigError
+from bascule.errors import BasculeError, ConfigError
 from bascule.server.issuer_keys import PATIENCE, IssuerAway, IssuerKeys, UnknownKey
 from bascule.server.problems import Problem
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.ports.state import StateDoor
 
+LOG = logging.getLogger("bascule.server")
 COOKIE: Final = "bascule_session"
 _LONGEST_SESSION: Final = timedelta(hours=12)
 _LONGEST_TOKEN: Final = 16_384
@@ -40,6 +42,11 @@ SHORTEST_SECRET: Final = 32
 """Bytes."""
 _LEEWAY: Final = 10.0
 """Seconds by which two clocks may differ."""
+_MOMENTS: Final = ("exp", "nbf", "iat")
+_LAST_MOMENT: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""Later than that there are no dates."""
+_NOTED_AGAIN: Final = timedelta(minutes=1)
+"""After a store refused to be written, nobody asks it to note a token's use for so long."""
 
 
 class Unauthenticated(Exception):
@@ -73,6 +80,7 @@ class Identities:
         self._settings, self._open, self._now = settings, door, now
         self._door: StateDoor | None = None
         self._guard = threading.Lock()
+        self._note_from: datetime | None = None
         self._secret = settings.secret_key.reveal().encode() if settings.secret_key is not None else None
         # Without a key of the settings, sessions end with this process.
         self._session_key = hashlib.sha256(b"bascule session\0" + (self._secret or os.urandom(32))).digest()
@@ -86,7 +94,13 @@ class Identities:
         if is_token(token):
             from bascule.services.tokens import carried_by
 
-            found = carried_by(self.door(), token, now=self._now(), environment=self._settings.environment)
+            found = carried_by(
+                self.door(),
+                token,
+                now=self._now(),
+                environment=self._settings.environment,
+                note=self._note_use,
+            )
             if isinstance(found, str):
                 raise Unauthenticated(found)
             return found
@@ -152,6 +166,19 @@ class Identities:
                 self._door.close()
                 self._door = None
 
+    def _note_use(self, token_id: str) -> None:
+        """As well as it can be done: a store that cannot be written keeps nobody from reading."""
+        from bascule.state.tokens import used
+
+        now = self._now()
+        if self._note_from is not None and now < self._note_from:
+            return
+        try:
+            used(self.door(), token_id, now)
+        except BasculeError as problem:
+            self._note_from = now + _NOTED_AGAIN
+            LOG.warning("When tokens were last used is not noted: %s", self._settings.clean(problem.message))
+
     def _sign(self, body: str) -> str:
         return hmac.new(self._session_key, body.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
@@ -171,8 +198,11 @@ class Identities:
                 leeway=_LEEWAY,
                 options={"require": ["exp"], "verify_aud": True, "verify_iss": bool(chosen.get("issuer"))},
             )
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as wrong:
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as wrong:
             raise Unauthenticated(f"jwt: {type(wrong).__name__}") from wrong
+        # The library takes "5" and true for numbers, and dates that no calendar has.
+        if not all(_is_moment(claims[name]) for name in _MOMENTS if name in claims):
+            raise Unauthenticated("jwt: no moment")
         role = claims.get(chosen.get("role_claim") or "role")
         if not is_role(role):
             # What cannot be told apart from a viewer's token must not become one.
@@ -206,6 +236,14 @@ class Identities:
                 "Come again, or use a token of `bascule token create`; BASCULE_JWT_JWKS_URL says where keys are.",
                 headers={"Retry-After": str(int(PATIENCE))},
             ) from None
+
+
+def _is_moment(value: object) -> bool:
+    """Seconds since 1970 of a date that exists."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # False for what is no number (NaN) too.
+    return 0 <= value < _LAST_MOMENT
 
 
 def _with(principal: Principal, until: datetime) -> Principal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -88,9 +88,11 @@ def revoke(context: Context, its_id: str) -> ApiToken:
     return found
 
 
-def carried_by(door: StateDoor, text: str, *, now: datetime, environment: str) -> Principal | str:
+def carried_by(
+    door: StateDoor, text: str, *, now: datetime, environment: str, note: Callable[[str], None] | None = None
+) -> Principal | str:
     """Who carries this token; or why it opens nothing: ``unknown``, ``revoked``, ``expired``, ``environment``,
-    ``role``.
+    ``role``. `note` writes down that the token of this id was used; where it is not given, that is written here.
     """
     found = tokens.by_hash(door, hash_of(text))
     if found is None:
@@ -101,7 +103,10 @@ def carried_by(door: StateDoor, text: str, *, now: datetime, environment: str) -
     if not is_role(found.role):
         return "role"
     if found.last_used_at is None or now - found.last_used_at > _NOTED_EVERY:
-        tokens.used(door, found.id, now)
+        if note is not None:
+            note(found.id)
+        else:
+            tokens.used(door, found.id, now)
     return Principal(
         name=found.name or found.id,
         role=found.role,

@@ -31,6 +31,7 @@ def command(
     from bascule.server.options import Options
     from bascule.server.recipe import Recipe
 
+    call.log_requests()
     recipe = Recipe(flags=dict(call.flags), config=call.config, target=call.target)
     where = Listening(host=host, port=port, certificate=ssl_certfile, key=ssl_keyfile, behind_proxy=behind_proxy)
     return serve(recipe, where, Options(open_metrics=open_metrics), call.settings, call.output.insist)
