@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bascule.access.principal import Principal
+from bascule.errors import BasculeError
 from bascule.server.answers import answer
 from bascule.server.asking import Doorman, place_of
 from bascule.server.identities import Identities
@@ -25,15 +26,19 @@ from bascule.server.reading import Readers
 from bascule.server.recipe import Recipe
 from bascule.server.streams import Streams
 from bascule.server.work import Work, wait_for
+from bascule.services.leasing import held_by
 from bascule.services.metrics import Kept as Tallies
 
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
+    from bascule.domain.history import Holder
     from bascule.services.context import Context
     from bascule.services.trail import Trail
 
 LOG = logging.getLogger("bascule.server")
 T = TypeVar("T")
+_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 0.0}
+"""Who asks a server is told at once who has the lease: a worker that waits would keep others out."""
 _KEPT = 10.0
 """Seconds for which an answer is kept while nothing changes: files are edited without anybody's telling."""
 
@@ -91,7 +96,7 @@ class MigrationController:
         self, verb: str, arguments: Mapping[str, Any], *, by: Mapping[str, str] | None = None
     ) -> Response:
         """The answer of a piece of work that is no run."""
-        job = self.work.start(verb, arguments, by=by)
+        job = self.work.start(verb, arguments, by=by, settings=_WITHOUT_WAITING)
         end = await wait_for(job, self.options.longest_answer)
         if end is None:
             job.process.terminate()
@@ -109,8 +114,12 @@ class MigrationController:
         trace: Mapping[str, str],
     ) -> Response:
         """The answer of a run; while it takes longer than a caller waits, 202 and where to follow it."""
-        full, run_id = await self.readers.ask(lambda context: self._promised(context, name))
-        job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace)
+        full, run_id, holder = await self.readers.ask(lambda context: self._promised(context, name))
+        if holder is not None:
+            raise await asyncio.to_thread(self._refused, verb, {"name": full, **arguments}, by, held_by(holder))
+        job = self.work.start(
+            verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace, settings=_WITHOUT_WAITING
+        )
         end = await wait_for(job, self.options.soon if later else self.options.longest_answer)
         if end is not None:
             return self._answered(end)
@@ -118,12 +127,26 @@ class MigrationController:
         where = f"{PREFIX}/runs/{quote(run_id, safe='')}"
         return answer(data, f"{full} is under way", status=202, headers={"Location": where})
 
-    def _promised(self, context: Context, name: str) -> tuple[str, str]:
+    def _promised(self, context: Context, name: str) -> tuple[str, str, Holder | None]:
+        """The migration's whole name, that of the run, and who has the lease: for a moment only, but whoever would wait
+        for it is told without a process of his own.
+        """
         from bascule.planning.names import find
         from bascule.services.runs import RunNames
 
         full = find(name, context.source.listing()).name
-        return full, RunNames(context.clock).mint(full)
+        return full, RunNames(context.clock).mint(full), context.target.holder()
+
+    def _refused(self, action: str, what: Mapping[str, Any], by: Mapping[str, str], error: BasculeError) -> Exception:
+        """The same error, which is in the audit log now."""
+        trail = self.doorman.trail(by["name"], by["from"])
+        given = {key: value for key, value in what.items() if value not in (None, "")}
+        trail.ask(action, given)
+        try:
+            trail.end("refused", code=error.code, state=error.state, message=error.message)
+        except (BasculeError, OSError) as problem:
+            LOG.warning("%s could not be written into the audit log: %s", action, type(problem).__name__)
+        return error
 
     def _answered(self, end: Mapping[str, Any]) -> Response:
         clean = self.settings.clean

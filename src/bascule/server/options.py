@@ -28,7 +28,7 @@ class Options:
     failures_a_minute: int = 30
     """Refused credentials, from one address."""
     workers: int = 4
-    """Processes for long work at a time."""
+    """Processes for runs at a time, and as many again for long work that only looks."""
     readers: int = 3
     """Connections for looking."""
     streams: int = 500
