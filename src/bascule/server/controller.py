@@ -89,7 +89,9 @@ class MigrationController:
             readers=readers,
             work=work,
             streams=Streams(readers, work, most=options.streams, clean=settings.clean),
-            doorman=Doorman(identities, environment=settings.environment, trail=trail),
+            doorman=Doorman(
+                identities, environment=settings.environment, trail=trail, failures=options.failures_a_minute
+            ),
         )
 
     async def done_by_worker(

@@ -24,6 +24,9 @@ _NOTED_EVERY: Final = timedelta(minutes=1)
 """When a token was last used is kept no finer than this: it would be a write for each request."""
 
 
+_LONGEST_NAME: Final = 200
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """A new token, and the only time that it is seen."""
@@ -43,6 +46,8 @@ def create(context: Context, *, role: str, name: str, lifetime: float | None, en
     """
     if not is_role(role):
         raise UsageError(f"There is no role {role!r}.", hint=f"The roles are {', '.join(ROLES)}.", code="no_role")
+    if not (name.isprintable() and len(name) <= _LONGEST_NAME):
+        raise UsageError(f"The name of a token is one line of at most {_LONGEST_NAME} letters.", hint="Give another.")
     now = context.clock.now()
     text = token_of(os.urandom(BYTES))
     made = ApiToken(
