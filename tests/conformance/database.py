@@ -185,6 +185,7 @@ class TargetConformance:
         first.release()
         assert not first.held()
         assert other.holder() is None
+        assert other.left_behind() is None
         second = taken(other.acquire(owner="second@here:2", run="run_2"))
         assert second.token > first.token
         assert second.taken_from is None
@@ -583,15 +584,30 @@ class TargetConformance:
             assert child.stdout is not None
             assert child.stdout.readline() == "in the middle\n"
             assert isinstance(target.acquire(owner="me@here:1", run="run_2"), Holder)
+            assert target.left_behind() is None
             child.send_signal(signal.SIGKILL)
             child.wait()
+        gone = told_of(target)
+        assert (gone.owner, gone.run) == ("child@here:9", "run_1")
         lease = patiently(lambda: target.acquire(owner="me@here:1", run="run_2"))
         assert lease.taken_from is not None
         assert lease.taken_from.owner == "child@here:9"
+        assert target.left_behind() is None
         assert tables_named(target, "thing") == 0
         assert list(target.ledger()) == []
         target.perform(applied(CREATE), lease=lease)
         assert [row.name for row in target.ledger()] == ["create_thing"]
+
+
+def told_of(target: Target) -> Holder:
+    """Who is gone without having given the lease back, once that shows."""
+    until = time.monotonic() + 30.0
+    while time.monotonic() < until:
+        found = target.left_behind()
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nobody is told to have left the lease behind")
 
 
 _CHILD = """

@@ -227,5 +227,6 @@ def _report(stage: _Stage) -> None:
     stage.title("Report: what the journal kept")
     runs = stage.bascule.migrations.history()
     for run in reversed(runs):
-        stage.out(f"  {run.timestamp:%H:%M:%S}  {run.name:<42} {run.direction:<4} {run.status.replace('_', ' ')}")
+        status = "interrupted" if run.extra.get("interrupted") else run.status.replace("_", " ")
+        stage.out(f"  {run.timestamp:%H:%M:%S}  {run.name:<42} {run.direction:<4} {status}")
     stage.out(f"  {len(runs)} runs, {sum(run.status == 'failed' for run in runs)} failed, database empty again")

@@ -36,7 +36,7 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
         # Alerts, health checks and clean-ups, in a thread of their own which fails nobody.
         rounds = wiring.rounds(controller.settings)
         controller.work.listeners.append(lambda job: rounds.wake("ended") if job.ended.done() else None)
-        controller.wake = rounds.wake
+        controller.wake, controller.work.watched = rounds.wake, True
         rounds.start()
         yield
         await asyncio.to_thread(rounds.stop)

@@ -26,6 +26,7 @@ from bascule.server.reading import Readers
 from bascule.server.recipe import Recipe
 from bascule.server.streams import Streams
 from bascule.server.work import Work, wait_for
+from bascule.services.broken_off import is_settling
 from bascule.services.leasing import held_by
 from bascule.services.metrics import Kept as Tallies
 
@@ -135,7 +136,7 @@ class MigrationController:
         only, but without a process of his own.
         """
         holder = await self.readers.ask(lambda context: context.target.holder())
-        if holder is not None:
+        if holder is not None and not is_settling(holder):
             raise await asyncio.to_thread(self._refused, verb, {"name": full, **arguments}, by, held_by(holder))
         asked = {**arguments, "name": full}
         job = self.work.start(verb, asked, run_id=run_id, by=by, trace=trace, settings=_WITHOUT_WAITING)

@@ -57,6 +57,7 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
     asked = _last(facts, REQUESTED)
     first = next((fact for fact in facts if fact.migration), facts[0])
     failure = ended.data.get("error") if ended is not None else None
+    gone = False
     if closing is not None:
         status, error = _STATUS[closing.kind], closing.data.get("error")
     elif ended is not None:
@@ -68,7 +69,9 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         closing = next((fact for fact in broken_off(context) if fact.run_id == first.run_id), None)
         status = "failed" if closing is None else _STATUS[closing.kind]
         error = _BROKEN_OFF if closing is None else closing.data.get("error")
+        gone = closing is None
     verdict = _last(facts, "verdict")
+    told_off = {"interrupted": True} if gone else interruption(closing) if closing is not None else {}
     run = Run(
         id=first.run_id,
         name=first.migration,
@@ -80,7 +83,7 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         verdict=verdict.data.get("verdict") if verdict else None,
         differences=tuple(verdict.data.get("differences", ())) if verdict else (),
         notes=tuple(closing.data.get("notes", ())) if closing else (),
-        extra=({} if failure is None else {"failure": failure}) | (interruption(closing) if closing else {}),
+        extra=({} if failure is None else {"failure": failure}) | told_off,
     )
     document = run.as_dict()
     if asked is not None:

@@ -33,6 +33,8 @@ class Task:
     """The name of the run that is asked for; empty where the work is none."""
     asked_by: Mapping[str, str]
     """Name, role and address of whoever asked."""
+    watched: bool = False
+    """The server sends the messages that become due."""
 
     def publish(self, event: Event) -> None:
         """Tell the server."""
@@ -77,8 +79,8 @@ def _changing(task: Task, action: str, what: Mapping[str, Any]) -> Iterator[Cont
         task.stopping.cancel = None
         if keep_measured(context):
             wiring.keep_textfile(task.settings, context)
-        # The server sends the messages: neither the answer nor this worker's place waits for a receiver.
-        wiring.keep_watch(task.settings, context, seconds=0)
+        # Where the server sends the messages neither the answer nor this worker's place waits for a receiver.
+        wiring.keep_watch(task.settings, context, seconds=0.0 if task.watched else 2.0)
         wiring.tell_otel(task.settings, context)
         context.target.close()
 

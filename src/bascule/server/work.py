@@ -58,6 +58,8 @@ class Work:
         self._recipe, self._most = recipe, most
         self._jobs: set[Job] = set()
         self._lock = threading.Lock()
+        self.watched = False
+        """The server itself sends the messages about alerts; where it does not, workers do."""
         self.listeners: list[Callable[[Job], None]] = []
         """Called in a job's thread whenever it told something or ended."""
 
@@ -102,6 +104,7 @@ class Work:
             "arguments": dict(arguments),
             "run": run_id,
             "by": dict(by or {}),
+            "watched": self.watched,
         }
         threading.Thread(target=self._follow, args=(job, given), name=f"bascule-{verb}", daemon=True).start()
         return job

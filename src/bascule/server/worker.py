@@ -85,7 +85,14 @@ def _work(given: dict[str, Any], line: Line, stopping: Stopping) -> None:
     try:
         settings = Recipe.from_dict(given["recipe"]).settings(**given["settings"])
         clean = settings.clean
-        task = Task(settings=settings, line=line, stopping=stopping, run_id=given["run"], asked_by=given["by"])
+        task = Task(
+            settings=settings,
+            line=line,
+            stopping=stopping,
+            run_id=given["run"],
+            asked_by=given["by"],
+            watched=given["watched"],
+        )
         line.end({"end": perform(task, given["verb"], given["arguments"])})
     except BasculeError as error:
         line.end({"end": refusal(error, clean)})

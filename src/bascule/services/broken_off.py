@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bascule.domain.history import ENDED, REQUESTED, Fact, Holder
-from bascule.engine.decide import BEGUN
 from bascule.services.alive import died_here
 from bascule.services.context import Context
 from bascule.services.history import ENDS
@@ -23,6 +22,8 @@ _NEWEST: Final = 20
 """Beginnings that are looked at: whoever has the lease is alone, so the last one counts."""
 _LATELY: Final = 2000
 """Facts among which requests are looked for."""
+_SETTLING: Final = "settling what was broken off"
+"""What the lease is taken for."""
 _KILLED: Final = "Its process ended before the run did: it was killed, or the machine went down."
 
 
@@ -39,16 +40,29 @@ class _Run:
 
 
 def broken_off(context: Context) -> tuple[Fact, ...]:
-    """As facts that nobody has written yet, in the order in which the runs began. Empty while somebody has the lease,
-    and from when somebody has taken it after the death. Raises as the journal does.
+    """As facts that nobody has written yet, in the order in which the runs began. Empty while somebody is at work, and
+    from when somebody has taken the lease after the death. Raises as the journal does.
     """
-    gone = context.target.left_behind()
+    gone = _gone(context)
     if gone is None:
         return ()
     found = tuple(_told(context, run, sure=False) for run in _without_requests(list(_unended(context, gone))))
     # Whoever took the lease meanwhile may have begun what was seen.
-    after = context.target.left_behind() if found else None
+    after = _gone(context) if found else None
     return found if after is not None and after.token == gone.token else ()
+
+
+def is_settling(holder: Holder | None) -> bool:
+    """Whoever has the lease does no more than write down what somebody else has broken off."""
+    return holder is not None and holder.run == _SETTLING
+
+
+def _gone(context: Context) -> Holder | None:
+    left = context.target.left_behind()
+    if left is not None:
+        return left
+    holder = context.target.holder()
+    return holder if is_settling(holder) else None
 
 
 def anything_left(context: Context) -> bool:
@@ -65,7 +79,7 @@ def settle(context: Context) -> tuple[Fact, ...]:
     """
     if not anything_left(context):
         return ()
-    lease = context.target.acquire(owner=context.owner, run="settling what was broken off")
+    lease = context.target.acquire(owner=context.owner, run=_SETTLING)
     if isinstance(lease, Holder):
         return ()
     try:
@@ -197,6 +211,8 @@ def _is_done(context: Context, run: _Run) -> bool:
 
 def _truth(context: Context, run: _Run, *, sure: bool) -> tuple[str, str, str]:
     """State of the database, the same in words, and what to do next."""
+    from bascule.engine.decide import BEGUN
+
     marks = context.target.marks().get((run.migration, run.direction), {})
     again = f"bascule {'up' if run.direction == 'up' else 'rollback'}"
     done = sum(1 for index in marks if index != BEGUN)

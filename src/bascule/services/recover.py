@@ -14,8 +14,8 @@ from bascule.services.situation import look
 
 
 def recover(context: Context, *, answer: Literal["done", "again", None] = None) -> Report:
-    """Carry every half-done script to its end. Transactional migrations need nothing: they are whole or were never
-    there.
+    """Carry every half-done script to its end. Transactional migrations need nothing but to be told of as broken off:
+    they are whole or were never there.
 
     `answer` replies to the question an earlier run asked with exit 5: ``done``, the statement ran; ``again``, it did
     not.
@@ -25,7 +25,7 @@ def recover(context: Context, *, answer: Literal["done", "again", None] = None) 
     if not situation.marks:
         if answer is not None:
             raise UsageError("Nothing is half done, so there is no question to answer.", hint="See bascule status.")
-        return Report(success=True, message="Nothing to recover: no migration is half done.")
+        return _settled(context)
     guard_environment(context)
     from bascule.services.unfinished import finish
 
@@ -35,6 +35,18 @@ def recover(context: Context, *, answer: Literal["done", "again", None] = None) 
             _answer(context, answer)
         runs = finish(context, lease)
     return Report(success=True, message=f"Recovered: {', '.join(run.name for run in runs)}.", runs=tuple(runs))
+
+
+def _settled(context: Context) -> Report:
+    """No script is half done; but a process may have been killed, which nobody has written down yet."""
+    from bascule.services.broken_off import anything_left, settle
+
+    nothing = "Nothing to recover: no migration is half done."
+    if not anything_left(context):
+        return Report(success=True, message=nothing)
+    guard_environment(context)
+    names = ", ".join(fact.migration for fact in settle(context))
+    return Report(success=True, message=f"{nothing} Broken off, and undone: {names}." if names else nothing)
 
 
 def _answer(context: Context, answer: Literal["done", "again"]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from bascule.domain.history import Fact, Holder
 from bascule.domain.migration import MigrationRef
 from bascule.domain.run import iso
+from bascule.services.broken_off import broken_off, is_settling
 from bascule.services.context import Context
 from bascule.services.history import ENDS, interruption
 from bascule.services.situation import GONE, Situation, edited, look
@@ -120,6 +121,9 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
     half_done = tuple(sorted({name for name, _ in situation.marks}))
     ended = _ended_badly(context, names | set(half_done)) if names or half_done else {}
     holder = context.target.holder()
+    if is_settling(holder):
+        # For a moment, and nothing runs.
+        holder = None
     under_way = _under_way(context, holder) if holder is not None else None
     if under_way is not None:
         # What is being gone on with is not what ended badly once.
@@ -147,8 +151,6 @@ def _late(situation: Situation, pending: list[MigrationRef]) -> tuple[str, ...]:
 
 def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
     """The last failure or rollback of each of these migrations, and what was killed a moment ago."""
-    from bascule.services.broken_off import broken_off
-
     if not context.target.describe().prepared:
         return {}
     facts = context.target.journal(kinds=("run_failed", "run_interrupted", "rolled_back"), limit=1000)
@@ -158,11 +160,16 @@ def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
 def _under_way(context: Context, holder: Holder) -> Fact | None:
     """The run that began last since the lease was taken, as far as the journal tells; None where it has ended."""
     facts = context.target.journal(kinds=("batch_started", "run_started", "run_resumed", "requested", *ENDS), limit=50)
-    over = {fact.run_id for fact in facts if fact.kind in ENDS}
+    over: set[str] = set()
     for fact in reversed(facts):
+        if fact.kind in ENDS:
+            # What began before it; the run may have been gone on with since.
+            over.add(fact.run_id)
+            continue
         # What an earlier holder of the lease began is not under way any more.
         early = _REQUESTED_BEFORE if fact.kind == "requested" else timedelta(0)
-        if fact.at is None or fact.at < holder.since - early:
+        elsewhere = str(fact.data.get("owner") or holder.owner) != holder.owner
+        if elsewhere or fact.at is None or fact.at < holder.since - early:
             continue
         begun = (fact,) if fact.kind != "batch_started" else _of_batch(fact)
         for each in begun:

@@ -225,6 +225,59 @@ def kind_of(project: Project) -> str:
     return "sqlite" if project.environment["DATABASE_URL"].startswith("sqlite") else "postgresql"
 
 
+def test_a_worker_that_is_killed_before_it_has_begun(project: Project) -> None:
+    hooks = project.folder / "migrations" / "hooks"
+    hooks.mkdir()
+    (hooks / "before_up.sql").write_text(LONG[kind_of(project)], encoding="utf-8")
+    mine = token(project, "operator")
+    with served(project) as server:
+        reply = server.post("execute", {"migrationName": WHOLE}, mine, Prefer="respond-async")
+        assert reply.status == 202, reply.body
+        run = reply.data["id"]
+        assert server.get(f"runs/{run}", mine).data["status"] == "pending"
+        children = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+        for pid in (int(each) for path in children for each in path.read_text().split()):
+            os.kill(pid, signal.SIGKILL)
+        one = until(lambda: found_off(server, mine, run), "the end of the run")
+        assert one["interrupted"]
+        (alert,) = until(lambda: interruptions(server, mine), "the alert")
+        assert alert["migrationName"] == WHOLE
+        (failed,) = server.get("status", mine).data["failed"]
+        assert failed["name"] == WHOLE
+        assert "had not begun" in server.get(f"runs/{run}", mine).data["error"]
+
+
+def found_off(server: Server, mine: str, run: str) -> dict[str, Any] | None:
+    found: dict[str, Any] = server.get(f"runs/{run}", mine).data
+    return found if found["status"] == "failed" else None
+
+
+def resumed(server: Server, mine: str) -> dict[str, Any] | None:
+    found = [each for each in server.get("status", mine).data["running"] if each["name"] == PARTS]
+    return found[0] if found else None
+
+
+def test_recover_is_killed_too_and_asked_again(project: Project) -> None:
+    in_parts(project)
+    mine = token(project, "admin")
+    with served(project) as server:
+        run, pid = begun(server, mine, PARTS)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: server.get("status", mine).data["failed"], "the failure")
+        again = server.post(f"runs/{run}/recover", {}, mine, Prefer="respond-async")
+        assert again.status == 202, again.body
+        running = until(lambda: resumed(server, mine), "the recovery")
+        assert server.get("status", mine).data["failed"] == []
+        assert server.get(f"runs/{run}", mine).data["status"] == "running"
+        time.sleep(1.0)
+        os.kill(int(running["owner"].rpartition(":")[2]), signal.SIGKILL)
+        until(lambda: server.get("status", mine).data["failed"], "the second failure")
+        until(lambda: [each["occurrences"] for each in interruptions(server, mine)] == [2], "the second time")
+        shorten(project)
+        assert server.post(f"runs/{run}/recover", {}, mine).data["status"] == "completed"
+    assert "whole" in project.well("audit", "verify").out
+
+
 def test_only_who_may_execute_recovers_and_a_run_at_work_is_left_alone(project: Project) -> None:
     mine, viewer = token(project, "operator"), token(project, "viewer")
     with served(project) as server:
