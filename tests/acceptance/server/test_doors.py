@@ -98,6 +98,11 @@ def test_the_head_of_the_audit_log_is_in_the_servers_log_after_each_run(server: 
     assert "whole" in project.well("audit", "verify", "--head", head).out
 
 
+def test_a_token_has_a_name_of_one_line(project: Project) -> None:
+    answer = project.run("token", "create", "--role", "viewer", "--name", "ann\nbob", "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (2, "usage")
+
+
 def test_a_level_that_is_named_decides_what_is_logged(project: Project) -> None:
     project.environment["LOG_LEVEL"] = "warning"
     mine = token(project, "viewer")
