@@ -72,6 +72,9 @@ def test_a_target_that_cannot_be_written_is_looked_at_all_the_same(
     for path in LOOKS:
         reply = server.get(path, mine)
         assert reply.status == 200, (path, reply.body)
+    planned = server.post("plan", {}, mine).data
+    assert [each["name"] for each in planned["migrations"]] == ["20240102_two"]
+    assert "id" not in planned, "nobody can hand one in there"
     health = server.get("health", mine).data
     assert health["status"] == "unhealthy"
     assert "default_transaction_read_only" in str(health["issues"])
