@@ -297,7 +297,7 @@ def _act(what: str, url: str, store: str, how: str = "") -> int:
     from bascule.backups.encryption import Encryption, new_key
     from bascule.backups.naming import new_backup_id
     from bascule.backups.stores.local import LocalStore
-    from bascule.ports.dump import Dumper, DumpRequest
+    from bascule.ports.dump import Dumper, DumpRequest, Stored
 
     dumper: Dumper
     if url.startswith("postgresql"):
@@ -320,11 +320,11 @@ def _act(what: str, url: str, store: str, how: str = "") -> int:
     else:
         manifest = _manifest(place, dumper.dialect)
         if what == "restore_to":
-            dumper.restore_to(manifest, how, store=kept, encryption=None)
-        elif what == "verify" and not dumper.verify(manifest, store=kept, encryption=None).is_good:
+            dumper.restore_to(Stored(manifest, kept), how)
+        elif what == "verify" and not dumper.verify(Stored(manifest, kept)).is_good:
             return 1
         elif what == "restore":
-            dumper.restore(manifest, store=kept, encryption=None, tables=[how] if how else None)
+            dumper.restore(Stored(manifest, kept), tables=[how] if how else None)
     used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     (place.parent / f"{what}-{how}-{place.name}.memory").write_text(str(used * 1024), encoding="ascii")
     return 0

@@ -135,6 +135,8 @@ def _served(folder: Path) -> Iterator[Server]:
     try:
         found = re.search(r":(\d+)/", process.stderr.readline())
         assert found
+        # It logs each request; whoever does not read that makes it wait once the pipe is full.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
         psutil.Process(process.pid).cpu_affinity([0])
         yield Server(process=process, port=int(found[1]), token=token)
     finally:

@@ -286,7 +286,7 @@ def _tell_measures(settings: Settings) -> None:
         found = families(
             metrics(opened),
             health=health(settings, opened, report=report),
-            performance=performance(opened, limit=1),
+            performance=performance(opened, limit=1, measured=True),
             pending=len(report.pending),
         )
         told = _labelled(settings, opened, found)
@@ -311,7 +311,9 @@ def _measures(settings: Settings, context: Context) -> tuple[Family, ...]:
 
     try:
         found = families(
-            metrics(context), performance=performance(context, limit=1), pending=len(_status(context).pending)
+            metrics(context),
+            performance=performance(context, limit=1, measured=True),
+            pending=len(_status(context).pending),
         )
         return _labelled(settings, context, found)
     except (BasculeError, WorkFailed):
@@ -911,7 +913,7 @@ def prometheus(settings: Settings, context: Context, found: Metrics) -> str:
     return exposition(
         found,
         health=health(settings, context, report=report),
-        performance=performance(context, limit=1),
+        performance=performance(context, limit=1, measured=True),
         pending=len(report.pending),
         labels={"target": settings.target or context.target.describe().database},
     )

@@ -16,3 +16,5 @@ class Principal:
     """``token ID``, ``jwt``, ``command line``, ``python``."""
     expires_at: datetime | None = None
     token_id: str | None = None
+    session: str | None = None
+    """Id of the dashboard's session that it came by."""

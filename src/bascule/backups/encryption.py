@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bascule.errors import ConfigError, Refused
+from bascule.ports.dump import Keys
 
 KEY = "BASCULE_BACKUP_KEY"
 KEY_FILE = "BASCULE_BACKUP_KEY_FILE"
@@ -21,6 +22,11 @@ RECIPIENT = "BASCULE_BACKUP_RECIPIENT"
 _IDENTITY_PREFIX = "AGE-SECRET-KEY-"
 _LARGEST_KEY_FILE = 1 << 20
 _HINT = "Make one with `age-keygen`: the line AGE-SECRET-KEY-… opens backups, the line age1… is enough to take them."
+
+
+def encryption_of(keys: Keys | None) -> Encryption | None:
+    """The keys as the streams want them."""
+    return Encryption(recipients=keys.recipients, identities=keys.identities) if keys else None
 
 
 class Readable(Protocol):

@@ -41,9 +41,21 @@ class Call:
         """Log lines go to stderr. Without -v or LOG_LEVEL nothing is set up: warnings and worse appear there anyway."""
         if not (self.verbose or settings.log_level_named):
             return
+        self._log_at("debug" if self.verbose > 1 else "info" if self.verbose else settings.log_level, settings)
+
+    def log_requests(self) -> None:
+        """For a server: who asked for what is in its log by default. LOG_LEVEL decides where it is named."""
+        settings = self.settings
+        if self.verbose or settings.log_level_named:
+            return
         import logging
 
-        level = "debug" if self.verbose > 1 else "info" if self.verbose else settings.log_level
+        self._log_at("warning", settings)
+        logging.getLogger("bascule.server").setLevel(logging.INFO)
+
+    def _log_at(self, level: str, settings: Settings) -> None:
+        import logging
+
         logger = logging.getLogger("bascule")
         logger.setLevel(level.upper())
         handler = logging.StreamHandler()

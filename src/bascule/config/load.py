@@ -122,8 +122,9 @@ def _from_variables(folder: Path | None, surroundings: Mapping[str, str]) -> tup
 def _take(name: str, value: str, origin: Origin, found: dict[str, Raw], warnings: list[str]) -> None:
     entry = BY_VARIABLE.get(name)
     if entry is not None:
-        # An empty variable is what an orchestrator makes of one that is missing: it counts as not set.
-        if value.strip():
+        # An empty variable is what an orchestrator makes of one that is missing: it counts as not set. A key of nothing
+        # but blanks somebody has set: it is refused.
+        if value.strip() or (value and entry.kind == "secret" and entry.minimum > 1):
             found[entry.name] = Raw(value=value, origin=origin)
     elif name.startswith(PREFIXES) and not name.startswith(TEST_PREFIX):
         guess = nearest(name, BY_VARIABLE)

@@ -146,10 +146,17 @@ def _duration_words(entry: Entry) -> str:
     return f'a number of {entry.kind}, or a number with its unit as in "50ms", "3s", "2min", "1h", "7d"{least}{none}'
 
 
+def _counted(value: str, entry: Entry) -> str:
+    """What of it counts: blanks around a key are no part of what is hard to guess."""
+    return value.strip() if entry.minimum > 1 else value
+
+
 def _secret(entry: Entry, value: object) -> str:
-    if not isinstance(value, str) or len(value.encode()) < max(entry.minimum, 1):
-        raise _Wrong(f"a text of {entry.minimum:g} bytes or more" if entry.minimum > 1 else "a text that is not empty")
-    return value
+    if isinstance(value, str) and len(_counted(value, entry).encode()) >= max(entry.minimum, 1):
+        return value
+    if entry.minimum > 1:
+        raise _Wrong(f"a text of {entry.minimum:g} bytes or more, without the blanks around it")
+    raise _Wrong("a text that is not empty")
 
 
 _OF_VALUE: dict[str, Callable[[object], object]] = {

@@ -346,6 +346,12 @@ ENTRIES: tuple[Entry, ...] = (
     _entry("server.changes", "count", "other requests a minute, of one address", default=120),
     _entry("server.failures", "count", "refused credentials a minute, of one address", default=30),
     _entry(
+        "server.hosts",
+        "text",
+        "names by which the server is asked, between commas; localhost, what it listens on and addresses need none",
+        variable="MIGRATION_SERVER_HOSTS",
+    ),
+    _entry(
         "log_level",
         "choice",
         "least important log line that is shown",

@@ -25,6 +25,8 @@ class HealthFacts:
     """Why there is no connection; nothing else is known then."""
     unreachable_hint: str = ""
     read_only: bool = False
+    set_read_only: bool = False
+    """By default_transaction_read_only of the role or the database."""
     connections: int | None = None
     max_connections: int | None = None
     replication_lag: float | None = None

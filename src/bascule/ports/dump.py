@@ -37,6 +37,15 @@ class Keys(Protocol):
         """Secrets; empty where backups can be taken but not read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One backup as it is kept: what it says of itself, where its streams are, and what opens them."""
+
+    manifest: Manifest
+    store: BackupStore
+    keys: Keys | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DumpRequest:
     """What is to be dumped."""
@@ -240,10 +249,8 @@ class Dumper(Protocol):
 
     def verify(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Verified:
@@ -255,10 +262,8 @@ class Dumper(Protocol):
 
     def restore(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         guard: Guard | None = None,
         watch: Watch | None = None,
@@ -271,10 +276,8 @@ class Dumper(Protocol):
 
     def made_since(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         words: frozenset[str] | None = None,
     ) -> Sequence[str]:
@@ -286,10 +289,8 @@ class Dumper(Protocol):
 
     def restore_beside(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Sequence[Beside]:
@@ -301,11 +302,9 @@ class Dumper(Protocol):
 
     def restore_to(
         self,
-        manifest: Manifest,
+        backup: Stored,
         name: str,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         watch: Watch | None = None,
     ) -> Restored:
         """Make a database of that name (SQLite: a file) out of it; it is there whole, or not at all.
@@ -315,10 +314,8 @@ class Dumper(Protocol):
 
     def export(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         write: Callable[[bytes], object],
     ) -> None:
         """Write it as plain SQL that the database's own shell restores. Raises `Refused`."""
@@ -328,10 +325,8 @@ class Dumper(Protocol):
 
     def digests_of(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
         """Of the tables' content in a backup: the manifest's, else read out of its streams, at least for `tables`.

@@ -27,6 +27,9 @@ def application(recipe: Recipe, options: Options | None = None) -> FastAPI:
     """For the target and the folder of these settings. Raises ConfigError."""
     controller = MigrationController.made_of(recipe, options or Options())
     options = controller.options
+    if controller.settings.monitoring_enabled:
+        # What is wrong with them is said now, and not when everything else has begun.
+        wiring.alert_policy(controller.settings)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:

@@ -9,13 +9,14 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from bascule.access.principal import Principal
 from bascule.access.roles import may, needed
+from bascule.server.hosts import same_origin
 from bascule.server.identities import COOKIE, Identities, Session, Unauthenticated
+from bascule.server.pace import Pace
 from bascule.server.problems import Problem
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ Who = Callable[[Request], Awaitable[Principal]]
 class Doorman:
     """Knows credentials and the table of permissions."""
 
-    def __init__(self, identities: Identities, *, environment: str, trail: Callable[[str, str], Trail]) -> None:
-        """`trail` makes one for a name and a place."""
+    def __init__(
+        self, identities: Identities, *, environment: str, trail: Callable[[str, str], Trail], failures: int
+    ) -> None:
+        """`trail` makes one for a name and a place. `failures`: how many refusals a minute an address is told of."""
+        self._failures = Pace(failures)
         self.identities = identities
         self._environment = environment
         self.trail = trail
@@ -59,21 +63,48 @@ class Doorman:
         try:
             principal = await asyncio.to_thread(self._known, request)
         except Unauthenticated as stranger:
-            if stranger.why != "no credentials":
-                LOG.info("Credentials refused: %s", stranger.why)
-                await self.denied(request, "", "authenticate", stranger.why)
-            raise Problem(
-                401,
-                "The credentials are missing or no good.",
-                "unauthenticated",
-                "Send Authorization: Bearer with a token of `bascule token create`, or log in at /.",
-                headers={"WWW-Authenticate": "Bearer"},
-            ) from None
+            raise await self.refused(request, stranger, "authenticate") from None
         except Problem as foreign:
             await self.denied(request, "", "authenticate", foreign.code)
             raise
         request.state.principal = principal.name
         return principal
+
+    async def refused(self, request: Request, stranger: Unauthenticated, action: str) -> Problem:
+        """What is told to whoever came with credentials that are no good, which is written down; 429 instead to whoever
+        does so again and again. Only after they were looked at: good ones are taken whoever else guesses there.
+        """
+        if stranger.why != "no credentials":
+            request.state.refused = True
+            caller = request.client.host if request.client else "unknown"
+            wait = self._failures.wait(caller)
+            if wait > 0:
+                # Not written down either: a flood of them would fill the audit log.
+                return too_many(wait)
+            self._failures.count(caller)
+            LOG.info("Credentials refused: %s", stranger.why)
+            await self.denied(request, "", action, stranger.why)
+        return Problem(
+            401,
+            "The credentials are missing or no good.",
+            "unauthenticated",
+            "Send Authorization: Bearer with a token of `bascule token create`, or log in at /.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    async def leaving(self, request: Request) -> Session:
+        """The session that is to be ended by its own page. Raises `Problem` (401, 403)."""
+        try:
+            session = await asyncio.to_thread(self.session, request)
+        except Unauthenticated as stranger:
+            raise await self.refused(request, stranger, "log out") from None
+        try:
+            _require_own_page(request, session)
+        except Problem as foreign:
+            await self.denied(request, session.principal.name, "log out", foreign.code)
+            raise
+        request.state.principal = session.principal.name
+        return session
 
     def _known(self, request: Request) -> Principal:
         given = request.headers.getlist("authorization")
@@ -116,6 +147,17 @@ class Doorman:
             LOG.warning("%s could not be written into the audit log: %s", entry["action"], type(problem).__name__)
 
 
+def too_many(wait: float) -> Problem:
+    """Somebody comes too often, and may again in so many seconds."""
+    return Problem(
+        429,
+        "Too many requests.",
+        "too_many_requests",
+        f"Come again in {wait:.0f} s.",
+        headers={"Retry-After": str(max(1, round(wait)))},
+    )
+
+
 def place_of(request: Request) -> str:
     """Where a request came from, for the audit log."""
     return f"rest {request.client.host if request.client else 'unknown'}"
@@ -132,7 +174,7 @@ def own_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return request.headers.get("sec-fetch-site") == "same-origin"
-    return urlsplit(origin).netloc == request.headers.get("host", "") != ""
+    return same_origin(origin, request.url.scheme, request.headers.get("host", ""))
 
 
 def _require_own_page(request: Request, session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bascule.access.principal import Principal
+from bascule.errors import BasculeError
 from bascule.server.answers import answer
 from bascule.server.asking import Doorman, place_of
 from bascule.server.identities import Identities
@@ -23,7 +25,9 @@ from bascule.server.problems import Problem, told
 from bascule.server.reading import Readers
 from bascule.server.recipe import Recipe
 from bascule.server.streams import Streams
-from bascule.server.work import Job, Work, wait_for
+from bascule.server.work import Work, wait_for
+from bascule.services.broken_off import is_settling
+from bascule.services.leasing import held_by
 from bascule.services.metrics import Kept as Tallies
 
 if TYPE_CHECKING:
@@ -31,7 +35,10 @@ if TYPE_CHECKING:
     from bascule.services.context import Context
     from bascule.services.trail import Trail
 
+LOG = logging.getLogger("bascule.server")
 T = TypeVar("T")
+_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 0.0}
+"""Who asks a server is told at once who has the lease: a worker that waits would keep others out."""
 _KEPT = 10.0
 """Seconds for which an answer is kept while nothing changes: files are edited without anybody's telling."""
 
@@ -84,14 +91,16 @@ class MigrationController:
             readers=readers,
             work=work,
             streams=Streams(readers, work, most=options.streams, clean=settings.clean),
-            doorman=Doorman(identities, environment=settings.environment, trail=trail),
+            doorman=Doorman(
+                identities, environment=settings.environment, trail=trail, failures=options.failures_a_minute
+            ),
         )
 
     async def done_by_worker(
         self, verb: str, arguments: Mapping[str, Any], *, by: Mapping[str, str] | None = None
     ) -> Response:
         """The answer of a piece of work that is no run."""
-        job = self.work.start(verb, arguments, by=by)
+        job = self.work.start(verb, arguments, by=by, settings=_WITHOUT_WAITING)
         end = await wait_for(job, self.options.longest_answer)
         if end is None:
             job.process.terminate()
@@ -110,25 +119,52 @@ class MigrationController:
     ) -> Response:
         """The answer of a run; while it takes longer than a caller waits, 202 and where to follow it."""
         full, run_id = await self.readers.ask(lambda context: self._promised(context, name))
-        job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace)
-        return await self.followed(job, full, later=later)
+        return await self.go_on(verb, full, arguments, run_id=run_id, by=by, later=later, trace=trace)
 
-    async def followed(self, job: Job, full: str, *, later: bool) -> Response:
-        """What came of the run of this migration; 202 where that takes longer than the caller waits."""
+    async def go_on(
+        self,
+        verb: str,
+        full: str,
+        arguments: Mapping[str, Any],
+        *,
+        run_id: str,
+        by: Mapping[str, str],
+        later: bool,
+        trace: Mapping[str, str],
+    ) -> Response:
+        """As `run`, of a run that has its name. Whoever would wait for the lease is told who has it: for that moment
+        only, but without a process of his own.
+        """
+        holder = await self.readers.ask(lambda context: context.target.holder())
+        if holder is not None and not is_settling(holder):
+            raise await asyncio.to_thread(self._refused, verb, {"name": full, **arguments}, by, held_by(holder))
+        asked = {**arguments, "name": full}
+        job = self.work.start(verb, asked, run_id=run_id, by=by, trace=trace, settings=_WITHOUT_WAITING)
         end = await wait_for(job, self.options.soon if later else self.options.longest_answer)
         if end is not None:
             return self._answered(end)
-        run_id = job.run_id
         data = {"id": run_id, "name": full, "status": "running"}
         where = f"{PREFIX}/runs/{quote(run_id, safe='')}"
         return answer(data, f"{full} is under way", status=202, headers={"Location": where})
 
     def _promised(self, context: Context, name: str) -> tuple[str, str]:
+        """The migration's whole name, and that of the run."""
         from bascule.planning.names import find
         from bascule.services.runs import RunNames
 
         full = find(name, context.source.listing()).name
         return full, RunNames(context.clock).mint(full)
+
+    def _refused(self, action: str, what: Mapping[str, Any], by: Mapping[str, str], error: BasculeError) -> Exception:
+        """The same error, which is in the audit log now."""
+        trail = self.doorman.trail(by["name"], by["from"])
+        given = {key: value for key, value in what.items() if value not in (None, "")}
+        trail.ask(action, given)
+        try:
+            trail.end("refused", code=error.code, state=error.state, message=error.message)
+        except (BasculeError, OSError) as problem:
+            LOG.warning("%s could not be written into the audit log: %s", action, type(problem).__name__)
+        return error
 
     def _answered(self, end: Mapping[str, Any]) -> Response:
         clean = self.settings.clean
@@ -153,6 +189,9 @@ class MigrationController:
             with audited(dataclasses.replace(opened, trail=trail), action, what) as context:
                 return work(context)
         finally:
+            if trail.last is not None:
+                # As the runs' own: whoever cuts the audit log does not have the server's.
+                LOG.info("%s: Audit log: %d:%s", action, trail.last.number, trail.last.mac)
             opened.target.close()
 
     def prometheus(self, context: Context) -> str:

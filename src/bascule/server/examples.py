@@ -46,7 +46,16 @@ VALIDATION: Final[dict[str, Any]] = {
     "criticalIssues": [],
 }
 PLAN: Final[dict[str, Any]] = {
-    "migrations": [{"name": "AddNewTable", "dependencies": [], "dataImpact": "low", "wayBack": "down", "losses": []}],
+    "migrations": [
+        {
+            "name": "AddNewTable",
+            "dependencies": [],
+            "buildsOn": [],
+            "dataImpact": "low",
+            "wayBack": "down",
+            "losses": [],
+        }
+    ],
     "dataImpact": "low",
     "totalEstimatedTime": 1500,
     "rollbackPlan": {"targetMigration": None, "migrationsToRevert": ["AddNewTable"], "backupRequired": False},

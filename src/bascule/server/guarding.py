@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bascule.server.answers import failure
+from bascule.server.hosts import is_known
 from bascule.server.options import Options
+from bascule.server.pace import Pace
+from bascule.server.proxies import seen_through
 
 LOG = logging.getLogger("bascule.server")
 ACCESS = logging.getLogger("bascule.server.access")
@@ -33,35 +35,8 @@ _HEADERS = (
     ),
 )
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_MINUTE = 60.0
-_CALLERS = 10_000
-"""Callers whose pace is remembered."""
-
-
-class Pace:
-    """How often each caller came within the last minute."""
-
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
-        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def wait(self, caller: str) -> float:
-        """Seconds until the caller may come again; 0: now, which is not counted yet."""
-        moments = self._seen.get(caller)
-        if moments is None:
-            return 0.0
-        now = self._clock()
-        while moments and moments[0] <= now - _MINUTE:
-            moments.popleft()
-        return 0.0 if len(moments) < self._most else moments[0] + _MINUTE - now
-
-    def count(self, caller: str) -> None:
-        """The caller came."""
-        moments = self._seen.setdefault(caller, deque(maxlen=max(1, self._most)))
-        moments.append(self._clock())
-        self._seen.move_to_end(caller)
-        while len(self._seen) > _CALLERS:
-            self._seen.popitem(last=False)
+_PROBES = ("/healthz", "/readyz")
+"""Asked by whatever looks whether the server lives, by whatever name; they tell nothing."""
 
 
 class _Rejected(Exception):
@@ -76,13 +51,17 @@ class Guard:
     def __init__(self, app: ASGIApp, *, options: Options, clean: Callable[[str], str]) -> None:
         self._app, self._options, self._clean = app, options, clean
         self._reads, self._changes = Pace(options.reads_a_minute), Pace(options.changes_a_minute)
-        self._failures = Pace(options.failures_a_minute)
+        self._refused = Pace(options.reads_a_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._options.proxies:
+            scope = seen_through(scope, self._options.proxies)
+        # What the layers within tell of the request stands there.
+        scope.setdefault("state", {})
         begun, status = time.monotonic(), 0
         client = scope.get("client")
         caller = str(client[0]) if client else "unknown"
@@ -92,11 +71,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _protect(message, scope)
-                if status == 401:
-                    self._failures.count(caller)
             await send(message)
 
         try:
+            self._require_plain(scope)
             await self._guarded(scope, receive, out, caller)
         except _Rejected as rejected:
             await failure(*rejected.told, headers={"Connection": "close"})(scope, receive, out)
@@ -109,14 +87,16 @@ class Guard:
                 500, "The server failed at this request.", "unexpected", "The server's log tells more.", state="unknown"
             )(scope, receive, out)
         finally:
-            who = scope.get("state", {}).get("principal", "-")
+            # Without the query, which may hold what nobody else should read; a name or a path breaks no line.
+            who = scope.get("state", {}).get("principal")
             ms = (time.monotonic() - begun) * 1000
-            ACCESS.info("%s %s %s %d %s %.1f ms", caller, scope["method"], ascii(scope["path"]), status, who, ms)
+            what = (scope["method"], ascii(scope["path"]), status, ms)
+            ACCESS.info("%s %s %d %.1f ms, %s from %s", *what, ascii(who) if who else "-", caller)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, caller: str) -> None:
         changing = scope["method"] in _CHANGING
         pace = self._changes if changing else self._reads
-        wait = max(pace.wait(caller), self._failures.wait(caller))
+        wait = max(pace.wait(caller), self._refused.wait(caller))
         if wait > 0:
             answer = failure(
                 429,
@@ -128,11 +108,40 @@ class Guard:
             await answer(scope, receive, send)
             return
         pace.count(caller)
-        if not changing:
+        try:
+            if changing:
+                body = await self._body(Headers(scope=scope), receive)
+                receive = _again(body, receive)
             await self._app(scope, receive, send)
+        finally:
+            if scope["state"].get("refused"):
+                # Whoever guesses takes no turn away from those at the same address who need not.
+                pace.uncount(caller)
+                self._refused.count(caller)
+
+    def _require_plain(self, scope: Scope) -> None:
+        """Raises `_Rejected` for a request whose end two readers may see at two places, or that is for somebody
+        else.
+        """
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise _Rejected(
+                400,
+                "The request says its length in two ways.",
+                "bad_request",
+                "Send either Content-Length or Transfer-Encoding.",
+            )
+        names, path = self._options.hosts, scope["path"].removeprefix(scope.get("root_path", ""))
+        if names is None or path in _PROBES:
             return
-        body = await self._body(Headers(scope=scope), receive)
-        await self._app(scope, _again(body, receive), send)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not is_known(hosts[0], names):
+            raise _Rejected(
+                400,
+                "This server is not known by the name that the request has in Host.",
+                "unknown_host",
+                "Ask by its address, or put the name into MIGRATION_SERVER_HOSTS where the server runs.",
+            )
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         most = self._options.largest_body

@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -22,24 +24,36 @@ from urllib.parse import urlsplit
 from bascule.access.principal import Principal
 from bascule.access.roles import is_role
 from bascule.access.tokens import is_token
-from bascule.errors import ConfigError
+from bascule.errors import BasculeError, ConfigError
 from bascule.server.issuer_keys import PATIENCE, IssuerAway, IssuerKeys, UnknownKey
 from bascule.server.problems import Problem
+from bascule.state.sessions import LONGEST
 
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.ports.state import StateDoor
 
+LOG = logging.getLogger("bascule.server")
 COOKIE: Final = "bascule_session"
-_LONGEST_SESSION: Final = timedelta(hours=12)
 _LONGEST_TOKEN: Final = 16_384
 """Letters. Nothing longer is looked at."""
 _SYMMETRIC: Final = ("HS256", "HS384", "HS512")
 _ASYMMETRIC: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 SHORTEST_SECRET: Final = 32
 """Bytes."""
+_FEWEST: Final = 8
+"""Different bytes in it: what chance makes has far more."""
+_LOOKED: Final = 1.5
+"""Seconds for which a live stream goes by the last look at its credentials."""
+_STREAMS: Final = 10_000
+_MAKE_ONE: Final = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _LEEWAY: Final = 10.0
 """Seconds by which two clocks may differ."""
+_MOMENTS: Final = ("exp", "nbf", "iat")
+_LAST_MOMENT: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""Later than that there are no dates."""
+_NOTED_AGAIN: Final = timedelta(minutes=1)
+"""After a store refused to be written, nobody asks it to note a token's use for so long."""
 
 
 class Unauthenticated(Exception):
@@ -73,7 +87,12 @@ class Identities:
         self._settings, self._open, self._now = settings, door, now
         self._door: StateDoor | None = None
         self._guard = threading.Lock()
+        self._note_from: datetime | None = None
+        self._ended: set[str] = set()
+        self._looked: dict[tuple[str | None, str | None], tuple[float, bool]] = {}
         self._secret = settings.secret_key.reveal().encode() if settings.secret_key is not None else None
+        if self._secret is not None:
+            require_strong(self._secret)
         # Without a key of the settings, sessions end with this process.
         self._session_key = hashlib.sha256(b"bascule session\0" + (self._secret or os.urandom(32))).digest()
         self._alg = _algorithm(settings.jwt, self._secret)
@@ -86,7 +105,13 @@ class Identities:
         if is_token(token):
             from bascule.services.tokens import carried_by
 
-            found = carried_by(self.door(), token, now=self._now(), environment=self._settings.environment)
+            found = carried_by(
+                self.door(),
+                token,
+                now=self._now(),
+                environment=self._settings.environment,
+                note=self._note_use,
+            )
             if isinstance(found, str):
                 raise Unauthenticated(found)
             return found
@@ -96,19 +121,53 @@ class Identities:
         """What `authenticate` answered holds by now: neither expired nor revoked."""
         if principal.expires_at is not None and self._now() >= principal.expires_at:
             return False
-        if principal.token_id is None:
-            return True
+        from bascule.state.sessions import has_ended
         from bascule.state.tokens import by_id
 
-        found = by_id(self.door(), principal.token_id)
+        if principal.session in self._ended:
+            return False
+        if principal.token_id is None:
+            return principal.session is None or not has_ended(self.door(), principal.session)
+        found = by_id(self.door(), principal.token_id, session=principal.session)
         return found is not None and found.refused(now=self._now(), environment=self._settings.environment) is None
+
+    def good_lately(self, principal: Principal) -> bool:
+        """As `still_good`, asked of the store again after a moment only, however many streams ask."""
+        if principal.expires_at is not None and self._now() >= principal.expires_at:
+            return False
+        key, now = (principal.token_id, principal.session), time.monotonic()
+        known = self._looked.get(key)
+        if known is not None and now - known[0] < _LOOKED:
+            return known[1]
+        good = self.still_good(principal)
+        if len(self._looked) >= _STREAMS:
+            self._looked.clear()
+        self._looked[key] = (now, good)
+        return good
+
+    def end_session(self, session: Session) -> None:
+        """It opens nothing from now on, at no server of this store. Raises as the state store, where it is over here
+        at least.
+        """
+        from bascule.state.sessions import end
+
+        its_id = session.principal.session
+        if its_id is None:
+            return
+        self._looked.pop((session.principal.token_id, its_id), None)
+        try:
+            end(self.door(), its_id, self._now())
+        except BasculeError:
+            self._ended.add(its_id)
+            raise
 
     def begin_session(self, principal: Principal) -> tuple[str, Session, int]:
         """The cookie's value, the session, and for how many seconds it is good."""
-        latest = self._now() + _LONGEST_SESSION
+        latest = self._now() + LONGEST
         until = min(principal.expires_at or latest, latest)
-        csrf = secrets.token_urlsafe(24)
+        csrf, its_id = secrets.token_urlsafe(24), secrets.token_hex(16)
         content = {
+            "id": its_id,
             "name": principal.name,
             "role": principal.role,
             "how": principal.how,
@@ -117,7 +176,7 @@ class Identities:
             "csrf": csrf,
         }
         body = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
-        session = Session(principal=_with(principal, until), csrf=csrf)
+        session = Session(principal=replace(principal, expires_at=until, session=its_id), csrf=csrf)
         return f"{body}.{self._sign(body)}", session, max(1, int((until - self._now()).total_seconds()))
 
     def session(self, cookie: str) -> Session:
@@ -126,6 +185,9 @@ class Identities:
         if not hmac.compare_digest(self._sign(body).encode(), signature.encode("utf-8", "replace")):
             raise Unauthenticated("session")
         content = json.loads(base64.urlsafe_b64decode(body))
+        if "id" not in content:
+            # Of a version whose sessions could not be ended.
+            raise Unauthenticated("session ended")
         until = datetime.fromtimestamp(content["until"], UTC)
         principal = Principal(
             name=content["name"],
@@ -133,6 +195,7 @@ class Identities:
             how=content["how"],
             expires_at=until,
             token_id=content["token"],
+            session=content["id"],
         )
         if not self.still_good(principal):
             raise Unauthenticated("session ended")
@@ -151,6 +214,19 @@ class Identities:
             if self._door is not None:
                 self._door.close()
                 self._door = None
+
+    def _note_use(self, token_id: str) -> None:
+        """As well as it can be done: a store that cannot be written keeps nobody from reading."""
+        from bascule.state.tokens import used
+
+        now = self._now()
+        if self._note_from is not None and now < self._note_from:
+            return
+        try:
+            used(self.door(), token_id, now)
+        except BasculeError as problem:
+            self._note_from = now + _NOTED_AGAIN
+            LOG.warning("When tokens were last used is not noted: %s", self._settings.clean(problem.message))
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._session_key, body.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
@@ -171,8 +247,11 @@ class Identities:
                 leeway=_LEEWAY,
                 options={"require": ["exp"], "verify_aud": True, "verify_iss": bool(chosen.get("issuer"))},
             )
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError) as wrong:
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as wrong:
             raise Unauthenticated(f"jwt: {type(wrong).__name__}") from wrong
+        # The library takes "5" and true for numbers, and dates that no calendar has.
+        if not all(_is_moment(claims[name]) for name in _MOMENTS if name in claims):
+            raise Unauthenticated("jwt: no moment")
         role = claims.get(chosen.get("role_claim") or "role")
         if not is_role(role):
             # What cannot be told apart from a viewer's token must not become one.
@@ -208,10 +287,12 @@ class Identities:
             ) from None
 
 
-def _with(principal: Principal, until: datetime) -> Principal:
-    import dataclasses
-
-    return dataclasses.replace(principal, expires_at=until)
+def _is_moment(value: object) -> bool:
+    """Seconds since 1970 of a date that exists."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # False for what is no number (NaN) too.
+    return 0 <= value < _LAST_MOMENT
 
 
 def _algorithm(chosen: Mapping[str, str], secret: bytes | None) -> str | None:
@@ -224,7 +305,6 @@ def _algorithm(chosen: Mapping[str, str], secret: bytes | None) -> str | None:
     if alg in _SYMMETRIC:
         if secret is None:
             raise ConfigError(f"BASCULE_JWT_ALG is {alg}, and there is no secret.", hint="Set BASCULE_SECRET_KEY.")
-        require_long(secret)
         return alg
     if alg in _ASYMMETRIC:
         if not jwks:
@@ -239,13 +319,20 @@ def _algorithm(chosen: Mapping[str, str], secret: bytes | None) -> str | None:
     )
 
 
-def require_long(secret: bytes) -> None:
+def require_strong(secret: bytes) -> None:
     """Raises ConfigError (code ``weak_secret``) for a secret that can be guessed."""
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(
             f"The secret key is shorter than {SHORTEST_SECRET} bytes: whoever guesses it makes tokens.",
             code="weak_secret",
-            hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            hint=_MAKE_ONE,
+        )
+    if len(secret.strip()) < SHORTEST_SECRET or len(set(secret)) < _FEWEST:
+        raise ConfigError(
+            f"The secret key is blank, or made of fewer than {_FEWEST} different characters: whoever guesses it makes "
+            "tokens.",
+            code="weak_secret",
+            hint=_MAKE_ONE,
         )
 
 

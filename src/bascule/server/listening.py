@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bascule.errors import ConfigError, Refused, UsageError
-from bascule.server.identities import is_loopback, require_long
+from bascule.server.identities import is_loopback, require_strong
 from bascule.server.options import Options
 from bascule.server.recipe import Recipe
 
@@ -29,6 +29,8 @@ class Listening:
     certificate: str | None = None
     key: str | None = None
     behind_proxy: bool = False
+    proxies: int | None = None
+    """How many proxies stand in front, one behind the other; None: one."""
 
     @property
     def scheme(self) -> str:
@@ -40,6 +42,8 @@ def require_safe(where: Listening, settings: Settings) -> None:
     """Raises `Refused` (code ``open_port``), `UsageError`, `ConfigError` for what must not be listened with."""
     if bool(where.certificate) != bool(where.key):
         raise UsageError("--ssl-certfile and --ssl-keyfile go together.", hint="Give both, or none.")
+    if where.proxies is not None and not where.behind_proxy:
+        raise UsageError("--proxies goes with --behind-proxy.", hint="Give both, or none.")
     for path in (where.certificate, where.key):
         if path is not None and not Path(path).is_file():
             raise UsageError(f"There is no file {path}.", hint="Check the path.")
@@ -51,7 +55,7 @@ def require_safe(where: Listening, settings: Settings) -> None:
             "listen on 127.0.0.1.",
         )
     if settings.secret_key is not None:
-        require_long(settings.secret_key.reveal().encode())
+        require_strong(settings.secret_key.reveal().encode())
 
 
 def serve(recipe: Recipe, where: Listening, options: Options, settings: Settings, tell: Callable[[str], None]) -> int:
@@ -69,7 +73,9 @@ def serve(recipe: Recipe, where: Listening, options: Options, settings: Settings
 
     listener = _listener(where)
     host, port = listener.getsockname()[:2]
-    app = application(recipe, options)
+    # Whoever names an address to listen on is asked by it; on a wildcard that is any address of the machine.
+    proxies = (where.proxies or 1) if where.behind_proxy else 0
+    app = application(recipe, replace(options, hosts=frozenset({where.host}), proxies=proxies))
     tell(f"Listening on {where.scheme}://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it).")
     config: dict[str, Any] = {}
     if where.certificate:
@@ -80,8 +86,9 @@ def serve(recipe: Recipe, where: Listening, options: Options, settings: Settings
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=where.behind_proxy,
-            forwarded_allow_ips="*" if where.behind_proxy else "",
+            # It would believe the left end of X-Forwarded-For, which is the client's own: see `proxies`.
+            proxy_headers=False,
+            ws="none",
             timeout_graceful_shutdown=_GRACE,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=64 * 1024,

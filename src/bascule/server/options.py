@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bascule.server.hosts import names_in
+
 PREFIX = "/api/v1/migrations"
 
 
@@ -26,9 +28,13 @@ class Options:
     changes_a_minute: int = 120
     """Requests of other kinds, of one caller."""
     failures_a_minute: int = 30
-    """Refused credentials, from one address."""
+    """Refused credentials, from one address; good ones are taken all the same."""
+    proxies: int = 0
+    """How many trusted proxies stand in front and add to X-Forwarded-For; 0: whoever connects is who asks."""
+    hosts: frozenset[str] | None = None
+    """Names by which it may be asked, besides localhost and addresses; None: by any."""
     workers: int = 4
-    """Processes for long work at a time."""
+    """Processes for runs at a time, and as many again for long work that only looks."""
     readers: int = 3
     """Connections for looking."""
     streams: int = 500
@@ -38,8 +44,10 @@ class Options:
 
     def chosen(self, settings: Mapping[str, Any]) -> Options:
         """As the settings of the group ``server`` have it."""
+        named = names_in(settings["hosts"] or "")
         return replace(
             self,
+            hosts=self.hosts | named if self.hosts is not None else named or None,
             reads_a_minute=settings["reads"],
             changes_a_minute=settings["changes"],
             failures_a_minute=settings["failures"],

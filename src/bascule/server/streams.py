@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bascule.domain.history import Fact
+from bascule.errors import BasculeError
 from bascule.server.events import event_of
 from bascule.server.problems import Problem
 from bascule.server.reading import Readers
@@ -19,6 +20,8 @@ _LOOK = 0.5
 """Seconds between looks at the journal while nothing is told."""
 _NUDGED = 0.1
 """Seconds between looks while the worker tells things."""
+_ASKED = 1.0
+"""Seconds after which it is asked again whether the follower may still hear of it."""
 _BREATH = 15.0
 """Seconds after which a quiet stream shows that it is alive."""
 _PATIENCE = 30.0
@@ -124,6 +127,7 @@ class Streams:
             hub.task = loop.create_task(self._follow(run_id, hub))
             hub.task.add_done_callback(_seen)
         latest: dict[str, Any] | None = None
+        spoke = loop.time()
         try:
             yield b"retry: 1000\n\n"
             while True:
@@ -138,9 +142,12 @@ class Streams:
                 if hub.over:
                     yield self._event("end", hub.run)
                     return
-                if hub.broken or not await asyncio.to_thread(good):
+                if hub.broken or not await asyncio.to_thread(_may_hear, good):
                     return
-                if not await self._something(hub, after, latest):
+                if await self._something(hub, after, latest):
+                    spoke = loop.time()
+                elif loop.time() - spoke >= _BREATH:
+                    spoke = loop.time()
                     yield b": still here\n\n"
         finally:
             hub.followers -= 1
@@ -156,7 +163,7 @@ class Streams:
 
         try:
             async with hub.changed:
-                await asyncio.wait_for(hub.changed.wait_for(there), _BREATH)
+                await asyncio.wait_for(hub.changed.wait_for(there), _ASKED)
         except TimeoutError:
             return False
         return True
@@ -168,6 +175,14 @@ class Streams:
         # JSON has no line breaks of its own, so the data is one line.
         head = f"id: {number}\n" if number is not None else ""
         return f"{head}event: {name}\ndata: {text}\n\n".encode()
+
+
+def _may_hear(good: Callable[[], bool]) -> bool:
+    """A database that does not answer tells nobody anything; whether it is away for long is seen elsewhere."""
+    try:
+        return good()
+    except BasculeError:
+        return True
 
 
 def _seen(task: asyncio.Task[None]) -> None:

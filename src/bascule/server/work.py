@@ -32,6 +32,10 @@ _DIED: Mapping[str, Any] = {
 }
 
 
+LOOKS = frozenset({"validate", "rules", "plan", "rollback_plan"})
+"""What changes nothing. It has places of its own: however many runs are under way, one may look."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
     """One worker process."""
@@ -48,7 +52,7 @@ class Job:
 
 
 class Work:
-    """The worker processes of this server."""
+    """The worker processes of this server. `most`: at a time, of those that change something and of those that look."""
 
     def __init__(self, recipe: Recipe, *, most: int) -> None:
         self._recipe, self._most = recipe, most
@@ -73,10 +77,11 @@ class Work:
         under way.
         """
         with self._lock:
-            if len(self._jobs) >= self._most:
+            under_way = sum((job.verb in LOOKS) == (verb in LOOKS) for job in self._jobs)
+            if under_way >= self._most:
                 raise Problem(
                     503,
-                    f"{len(self._jobs)} pieces of work are under way, which is all this server takes on.",
+                    f"{under_way} such pieces of work are under way, which is all this server takes on.",
                     "busy",
                     "Come again in a moment.",
                     headers={"Retry-After": "5"},

@@ -21,5 +21,5 @@ def export(context: Context, given: str, write: Callable[[bytes], object]) -> Ma
     manifest = read_manifest(
         backups.store, backup_id, expected_digest=known.digest if known else None, encryption=backups.encryption
     )
-    backups.dumper.export(manifest, store=backups.store, encryption=backups.encryption, write=write)
+    backups.dumper.export(backups.stored(manifest), write=write)
     return manifest

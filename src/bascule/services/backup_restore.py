@@ -133,9 +133,7 @@ def accept_newer(
     """
     now = _now(backups, manifest, tables)
     rows = _newer(backups, manifest, now)
-    made = backups.dumper.made_since(
-        manifest, store=backups.store, encryption=backups.encryption, tables=tables, words=words
-    )
+    made = backups.dumper.made_since(backups.stored(manifest), tables=tables, words=words)
     goes = (*rows, *made)
     for each in goes:
         context.say(f"Will be replaced: {each}")
@@ -177,9 +175,7 @@ def put_back(
     then = tuple(statement for name in undoes for statement in context.target.leaving(name))
     guard = replace(guard or Guard(), then=then)
     restored = backups.dumper.restore(
-        manifest,
-        store=backups.store,
-        encryption=backups.encryption,
+        backups.stored(manifest),
         tables=tables,
         guard=guard,
         watch=watching(context),
@@ -198,9 +194,7 @@ def _elsewhere(context: Context, backups: Backups, manifest: Manifest, request: 
         )
     dumper, name = backups.elsewhere(request.to)
     try:
-        restored = dumper.restore_to(
-            manifest, name, store=backups.store, encryption=backups.encryption, watch=watching(context)
-        )
+        restored = dumper.restore_to(backups.stored(manifest), name, watch=watching(context))
     finally:
         dumper.close()
     return _report(backups, manifest, restored, (), ())
@@ -236,7 +230,7 @@ def _before(backups: Backups, manifest: Manifest, now: Mapping[str, TableDigest]
     then = manifest.digests
     same = [name for name, digest in now.items() if name in then and then[name].rows == digest.rows]
     if backups.dumper.proves_by_bytes and any(now[name].columns and not then[name].columns for name in same):
-        return backups.dumper.digests_of(manifest, store=backups.store, encryption=backups.encryption, tables=same)
+        return backups.dumper.digests_of(backups.stored(manifest), tables=same)
     return then
 
 

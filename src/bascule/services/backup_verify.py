@@ -148,9 +148,7 @@ def _looked_at(
         seconds = context.clock.monotonic() - begun
         return Proof(id=backup_id, path=path, good=True, mode=mode, seconds=seconds, notes=tuple(notes))
     tables = _sample(manifest) if mode == "sampled" else None
-    verified = backups.dumper.verify(
-        manifest, store=backups.store, encryption=backups.encryption, tables=tables, watch=watching(context)
-    )
+    verified = backups.dumper.verify(backups.stored(manifest), tables=tables, watch=watching(context))
     if not verified.digests_compared:
         notes.append("it was restored, and its digests are another server version's: only rows were counted")
     differences = [

@@ -15,6 +15,7 @@ from bascule.domain.history import Fact
 from bascule.domain.run import iso
 from bascule.errors import Interrupted, Refused
 from bascule.ports.database import WorkFailed
+from bascule.ports.dump import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,10 @@ class Backups:
     """Bascule's own."""
     schema: str
     """Bascule's own in PostgreSQL."""
+
+    def stored(self, manifest: Manifest) -> Stored:
+        """That backup of theirs, for who reads it."""
+        return Stored(manifest, self.store, self.encryption)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ _WAYS_BACK: Final = 20
 
 _SERVER: Final = """SELECT pg_catalog.json_build_object(
   'standby', pg_catalog.pg_is_in_recovery(),
+  'read_only', pg_catalog.current_setting('default_transaction_read_only')::bool,
   'connections', (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'),
   'most', pg_catalog.current_setting('max_connections')::int,
   'lag', (SELECT max(extract(epoch FROM replay_lag)) FROM pg_catalog.pg_stat_replication),
@@ -73,6 +74,7 @@ def _looked(
     return HealthFacts(
         at=now,
         read_only=bool(server.get("standby")),
+        set_read_only=bool(server.get("read_only")),
         connections=server.get("connections"),
         max_connections=server.get("most"),
         replication_lag=server.get("lag"),

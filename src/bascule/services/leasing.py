@@ -14,6 +14,16 @@ SAY_AGAIN = 30.0
 """Seconds between two lines that say who is being waited for."""
 
 
+def held_by(holder: Holder) -> LockNotAvailable:
+    """Somebody else has the lease."""
+    return LockNotAvailable(
+        f"{holder.owner} is migrating this database (since {holder.since:%H:%M:%S} UTC, run {holder.run}).",
+        code="lease_held",
+        hint="Wait for it, or allow more time with --lock-wait. A process that died is taken over by itself.",
+        details={"holder": {"owner": holder.owner, "run": holder.run, "since": holder.since.isoformat()}},
+    )
+
+
 @contextmanager
 def leased(context: Context, run: str, *, needless: Callable[[], bool] | None = None) -> Iterator[Lease | None]:
     """Hold the lease for the length of the block.
@@ -59,12 +69,7 @@ def _take(context: Context, run: str, needless: Callable[[], bool] | None) -> Le
             return None
         elapsed = clock.monotonic() - begun
         if elapsed >= wait:
-            raise LockNotAvailable(
-                f"{answer.owner} is migrating this database (since {answer.since:%H:%M:%S} UTC, run {answer.run}).",
-                code="lease_held",
-                hint="Wait for it, or allow more time with --lock-wait. A process that died is taken over by itself.",
-                details={"holder": {"owner": answer.owner, "run": answer.run, "since": answer.since.isoformat()}},
-            )
+            raise held_by(answer)
         if said is None or answer.token != said[1] or elapsed - said[0] >= SAY_AGAIN:
             context.say(f"Waiting for {answer.owner}, which is migrating this database (run {answer.run}).")
             said = (elapsed, answer.token)

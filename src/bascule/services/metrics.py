@@ -89,7 +89,7 @@ def _killed(context: Context) -> list[Tally]:
 def own(context: Context) -> dict[str, Any]:
     """What Bascule's watching cost in the newest runs that were measured."""
     with closing(context.target.state(beside=False)) as door:
-        return own_cost(performance.newest(door, limit=_OWN_RUNS))
+        return own_cost(performance.newest(door, limit=_OWN_RUNS, measured=True))
 
 
 def _keep(context: Context, kept: Kept) -> None:

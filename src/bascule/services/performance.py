@@ -32,11 +32,18 @@ def keep_measured(context: Context) -> bool:
 
 
 def performance(
-    context: Context, *, limit: int = 100, since: datetime | None = None, until: datetime | None = None
+    context: Context,
+    *,
+    limit: int = 100,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    measured: bool = False,
 ) -> tuple[Performance, ...]:
-    """The newest records, newest first (0: all). Raises `TargetUnreachable`, `Refused`."""
+    """The newest records, newest first (0: all). `measured`: of runs that Bascule measured itself, not of what it was
+    told. Raises `TargetUnreachable`, `Refused`.
+    """
     with closing(context.target.state(beside=False)) as door:
-        return state.newest(door, limit=limit, since=since, until=until)
+        return state.newest(door, limit=limit, since=since, until=until, measured=measured)
 
 
 def record_performance(context: Context, given: Mapping[str, Any]) -> Performance:
@@ -59,7 +66,7 @@ def record_performance(context: Context, given: Mapping[str, Any]) -> Performanc
         raise UsageError("A performance record needs the time that the run took.", hint="Give executionTime, in ms.")
     told = {"migrationName", "runId", "status", "direction", "host", "id", "timestamp", *keys}
     record = Performance(
-        id=uuid4().hex,
+        id=state.GIVEN + uuid4().hex,
         run_id=_text(given, "runId"),
         migration=name,
         at=context.clock.now(),

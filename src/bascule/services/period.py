@@ -16,6 +16,8 @@ from bascule.services.metrics import Kept, own, tallied
 from bascule.services.performance import performance
 
 _DEFAULT: Final = timedelta(days=30)
+_YEARS: Final = range(1970, 9000)
+"""Beyond them the arithmetic of dates has ends that it could fall over."""
 _MOST: Final = 1000
 """Runs and records that are listed; the metrics count all."""
 
@@ -63,6 +65,8 @@ def read_date(text: str, *, name: str, end: bool = False) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
+        if found.year not in _YEARS:
+            raise ValueError("no year in which anything was migrated")
         if end and len(text) <= len("2026-01-01"):
             found += timedelta(days=1)
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

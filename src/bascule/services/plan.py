@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from bascule.domain.forecast import Forecast, RollbackPlan, ValidationPlan
@@ -24,6 +24,8 @@ class PlanReport:
     warnings: tuple[str, ...]
     hooks: tuple[str, ...] = ()
     """The project's scripts that run besides: ``hooks/before_up.sql before``."""
+    builds_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By migration: the earlier ones of the plan that its statements build on."""
     forecast: Forecast | None = None
     """None: nobody has looked at what the target holds."""
 
@@ -64,7 +66,7 @@ class PlanReport:
         """The JSON form."""
         found = self.forecast
         answer: dict[str, Any] = {
-            "migrations": [describe(each) | _foretold(found, each.name) for each in self.migrations],
+            "migrations": [self._told(each) for each in self.migrations],
             "dataImpact": self.data_impact,
             "warnings": list(self.warnings),
             "hooks": list(self.hooks),
@@ -78,6 +80,10 @@ class PlanReport:
                 "validationPlan": found.validation.as_dict(),
             }
         return answer
+
+    def _told(self, planned: PlannedMigration) -> dict[str, Any]:
+        together = {"buildsOn": list(self.builds_on.get(planned.name, ()))}
+        return describe(planned) | together | _foretold(self.forecast, planned.name)
 
 
 def _foretold(forecast: Forecast | None, name: str) -> dict[str, Any]:
@@ -108,6 +114,7 @@ def create_plan(
     context: Context, *, names: tuple[str, ...] = (), to: str | None = None, steps: int | None = None
 ) -> PlanReport:
     """As `plan`, with time, impact, way back and checks. Raises as that."""
+    from bascule.planning.builds_on import builds_on
     from bascule.services.forecast import forecast
 
     situation = look(context)
@@ -116,8 +123,13 @@ def create_plan(
     planned = choice.planned(context)
     found = forecast(context, planned, situation)
     unseen = tuple(f"Could not be looked at: {words}" for words in found.unseen)
-    report = PlanReport(migrations=planned, warnings=(*choice.warnings, *unseen), hooks=_hooks(context, planned))
-    return replace(report, forecast=found)
+    return PlanReport(
+        migrations=planned,
+        warnings=(*choice.warnings, *unseen),
+        hooks=_hooks(context, planned),
+        builds_on=builds_on(planned, context.target.dialect),
+        forecast=found,
+    )
 
 
 def _hooks(context: Context, planned: Sequence[PlannedMigration]) -> tuple[str, ...]:

@@ -70,9 +70,7 @@ def restore_beside(
             why=f"the old rows take {sized(size)}, too much to be put beside unasked: bascule backup restore "
             f"{manifest.id} --to NAME makes a database of them"
         )
-    found = backups.dumper.restore_beside(
-        manifest, store=backups.store, encryption=backups.encryption, tables=tables, watch=watching(context)
-    )
+    found = backups.dumper.restore_beside(backups.stored(manifest), tables=tables, watch=watching(context))
     note(context, "restored_beside", id=manifest.id, tables={each.table: each.place for each in found})
     dialect = context.target.dialect
     ordered = parents_first(found, _references(context))

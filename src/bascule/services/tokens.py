@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _NOTED_EVERY: Final = timedelta(minutes=1)
 """When a token was last used is kept no finer than this: it would be a write for each request."""
+
+
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,8 @@ def create(context: Context, *, role: str, name: str, lifetime: float | None, en
     """
     if not is_role(role):
         raise UsageError(f"There is no role {role!r}.", hint=f"The roles are {', '.join(ROLES)}.", code="no_role")
+    if not (name.isprintable() and len(name) <= _LONGEST_NAME):
+        raise UsageError(f"The name of a token is one line of at most {_LONGEST_NAME} letters.", hint="Give another.")
     now = context.clock.now()
     text = token_of(os.urandom(BYTES))
     made = ApiToken(
@@ -88,9 +93,11 @@ def revoke(context: Context, its_id: str) -> ApiToken:
     return found
 
 
-def carried_by(door: StateDoor, text: str, *, now: datetime, environment: str) -> Principal | str:
+def carried_by(
+    door: StateDoor, text: str, *, now: datetime, environment: str, note: Callable[[str], None] | None = None
+) -> Principal | str:
     """Who carries this token; or why it opens nothing: ``unknown``, ``revoked``, ``expired``, ``environment``,
-    ``role``.
+    ``role``. `note` writes down that the token of this id was used; where it is not given, that is written here.
     """
     found = tokens.by_hash(door, hash_of(text))
     if found is None:
@@ -101,7 +108,10 @@ def carried_by(door: StateDoor, text: str, *, now: datetime, environment: str) -
     if not is_role(found.role):
         return "role"
     if found.last_used_at is None or now - found.last_used_at > _NOTED_EVERY:
-        tokens.used(door, found.id, now)
+        if note is not None:
+            note(found.id)
+        else:
+            tokens.used(door, found.id, now)
     return Principal(
         name=found.name or found.id,
         role=found.role,

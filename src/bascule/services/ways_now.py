@@ -158,7 +158,7 @@ def by_backup(
         proves = frozenset(still & written.keys())
         written = {table: words for table, words in written.items() if now is None or table not in still}
         words = words_of(*(each.text for each in (planned.migration.up, planned.migration.down) if each is not None))
-        made = backups.dumper.made_since(manifest, store=backups.store, encryption=backups.encryption, words=words)
+        made = backups.dumper.made_since(backups.stored(manifest), words=words)
     except (BasculeError, WorkFailed) as problem:
         return f"the backup {path} cannot be used: {problem}"
     size = manifest.plain_bytes()

@@ -31,7 +31,7 @@ def written_since(backups: Backups, manifest: Manifest) -> tuple[Mapping[str, st
     same = [name for name, digest in now.items() if digest.rows and _may_be_same(manifest.digests.get(name), digest)]
     then: Mapping[str, TableDigest] = manifest.digests
     if any(not then[name].columns for name in same if name in then):
-        then = backups.dumper.digests_of(manifest, store=backups.store, encryption=backups.encryption, tables=same)
+        then = backups.dumper.digests_of(backups.stored(manifest), tables=same)
     return {name: words for name, digest in now.items() for words in _written(name, then.get(name), digest)}, now
 
 

@@ -14,6 +14,8 @@ from bascule.ports.state import Row, StateDoor, Value
 from bascule.state.moment import moment, read_moment
 
 _AT_ONCE: Final = 100
+GIVEN: Final = "given-"
+"""How the ids of records begin that somebody else measured."""
 _COLUMNS: Final = {"id", "run_id", "migration", "at"}
 _KEPT: Final = tuple(each.name for each in fields(Performance) if each.name not in _COLUMNS)
 _VALUES: Final = attrgetter(*_KEPT)
@@ -37,14 +39,22 @@ def add(door: StateDoor, records: Sequence[Performance]) -> None:
 
 
 def newest(
-    door: StateDoor, *, limit: int = 100, since: datetime | None = None, until: datetime | None = None
+    door: StateDoor,
+    *,
+    limit: int = 100,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    measured: bool = False,
 ) -> tuple[Performance, ...]:
-    """The newest, newest first (0: all); of those that ended from `since` on and before `until`."""
+    """The newest, newest first (0: all); of those that ended from `since` on and before `until`. `measured`: of those
+    that Bascule measured itself.
+    """
     about = door.about()
     if not about:
         return ()
+    own = f"AND id NOT LIKE '{GIVEN}%' " if measured else ""
     rows = door.read(
-        "SELECT id, run_id, migration, at, data FROM @performance WHERE target = ? AND at >= ? AND at < ? "
+        f"SELECT id, run_id, migration, at, data FROM @performance WHERE target = ? AND at >= ? AND at < ? {own}"
         "ORDER BY at DESC, id DESC LIMIT ?",
         (about, moment(since) if since else "", moment(until) if until else "~", limit or 2**62),
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from bascule.access.tokens import ApiToken
 from bascule.ports.state import Row, StateDoor
 from bascule.state.moment import moment, read_moment
+from bascule.state.sessions import is_open
 
 _COLUMNS = "id, role, name, environment, created_at, created_by, expires_at, revoked_at, last_used_at"
 
@@ -37,9 +38,10 @@ def by_hash(door: StateDoor, its_hash: str) -> ApiToken | None:
     return _token(rows[0]) if rows else None
 
 
-def by_id(door: StateDoor, its_id: str) -> ApiToken | None:
-    """The token of this id."""
-    rows = door.read(f"SELECT {_COLUMNS} FROM @token WHERE id = ?", (its_id,))
+def by_id(door: StateDoor, its_id: str, *, session: str | None = None) -> ApiToken | None:
+    """The token of this id; None also where somebody has ended that session of its."""
+    condition, values = is_open(session) if session is not None else ("TRUE", ())
+    rows = door.read(f"SELECT {_COLUMNS} FROM @token WHERE id = ? AND {condition}", (its_id, *values))
     return _token(rows[0]) if rows else None
 
 

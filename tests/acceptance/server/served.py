@@ -7,10 +7,11 @@ import json
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from tests.acceptance.commandline import BASCULE, Project
 
@@ -46,6 +47,7 @@ class Server:
     host: str
     port: int
     said: list[str] = field(default_factory=list)
+    """The lines on its stderr so far, from the second on."""
 
     def ask(
         self,
@@ -124,13 +126,20 @@ def served(project: Project, *arguments: str, port: int = 0) -> Iterator[Server]
         line = process.stderr.readline()
         found = re.search(r"https?://([^:/]+):(\d+)/", line)
         assert found, line + process.stderr.read()
-        yield Server(project=project, process=process, host=found[1], port=int(found[2]))
+        server = Server(project=project, process=process, host=found[1], port=int(found[2]))
+        # Whoever does not read what it says makes it wait once the pipe is full.
+        threading.Thread(target=_listen, args=(process.stderr, server.said), daemon=True).start()
+        yield server
     finally:
         if process.poll() is None:
             process.terminate()
         # Not until its stderr ends: a worker that goes on without its server has that too.
         process.wait(PATIENCE)
-        process.stderr.close()
+
+
+def _listen(stderr: IO[str], said: list[str]) -> None:
+    with stderr:
+        said.extend(line.rstrip("\n") for line in stderr)
 
 
 def token(project: Project, role: str, *more: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from bascule.access.roles import ROLES
 from tests.acceptance.commandline import Project
 from tests.acceptance.server.conftest import SECRET
-from tests.acceptance.server.served import Server, token
+from tests.acceptance.server.served import Server, served, token
 
 ENDPOINTS: tuple[tuple[str, str, Any, str], ...] = (
     ("GET", "status", None, "viewer"),
@@ -139,6 +139,11 @@ def test_a_session_lives_in_a_cookie_and_changes_need_the_word_of_the_page(
         ({"Origin": here}, 403),
         ({"X-CSRF-Token": "guess", "Origin": here}, 403),
         ({"X-CSRF-Token": csrf, "Origin": "https://evil.example"}, 403),
+        ({"X-CSRF-Token": csrf, "Origin": here.replace("http:", "https:")}, 403),
+        ({"X-CSRF-Token": csrf, "Origin": here.replace("http:", "javascript:")}, 403),
+        ({"X-CSRF-Token": csrf, "Origin": f"http://{server.host}:1"}, 403),
+        ({"X-CSRF-Token": csrf, "Origin": f"http://{server.host}"}, 403),
+        ({"X-CSRF-Token": csrf, "Origin": "null"}, 403),
         ({"X-CSRF-Token": csrf, "Origin": here}, 404),
     ):
         assert server.ask("POST", "plan", body, headers={**own, **headers}).status == status, headers
@@ -152,6 +157,32 @@ def test_a_session_ends_with_its_token(server: Server, project: Project) -> None
     assert server.ask("GET", "status", headers={"Cookie": cookie}).status == 200
     project.well("token", "revoke", made["id"])
     assert server.ask("GET", "status", headers={"Cookie": cookie}).status == 401
+
+
+@pytest.mark.parametrize("credential", ["token", "jwt"])
+def test_who_logs_out_is_out_at_every_server(
+    server: Server, project: Project, tokens: Mapping[str, str], credential: str
+) -> None:
+    given = tokens["viewer"] if credential == "token" else jwt.encode(claims(role="viewer"), SECRET, "HS256")
+    session = "/api/v1/session"
+    with served(project) as other:
+        begun = server.post(session, {"token": given})
+        own = {"Cookie": begun.headers["set-cookie"].partition(";")[0]}
+        word = {"X-CSRF-Token": begun.data["csrf"]}
+        here = {"Origin": f"http://{server.host}:{server.port}"}
+        for headers in ({}, word, here, {**word, "Origin": "http://evil.example"}, {**here, "X-CSRF-Token": "guess"}):
+            assert server.ask("DELETE", session, headers={**own, **headers}).status == 403, headers
+        for each in (server, other):
+            assert each.ask("GET", "status", headers=own).status == 200
+        left = server.ask("DELETE", session, headers={**own, **word, **here})
+        assert left.status == 200
+        assert "Max-Age=0" in left.headers["set-cookie"]
+        for each in (server, other):
+            assert each.ask("GET", "status", headers=own).status == 401
+            assert each.ask("GET", session, headers=own).status == 401
+        assert server.ask("DELETE", session, headers={**own, **word, **here}).status == 401
+        again = other.post(session, {"token": given}).headers["set-cookie"].partition(";")[0]
+        assert other.ask("GET", "status", headers={"Cookie": again}).status == 200, "the credentials are good as before"
 
 
 def test_what_needs_no_token_tells_nothing(server: Server) -> None:

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.acceptance.commandline import Project
 from tests.acceptance.server.served import Server, served, token
+from tests.acceptance.server.shop import APPLIED, WAITING, grow
 
 USERS, MAIL, SLOW, BAD = "20240101_users", "20240102_mail", "20240103_slow", "20240104_bad"
 PATIENCE = 20_000
@@ -40,8 +41,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, bascule_postgres_url: str) -> Project:
-    project = Project(
+def empty(tmp_path: Path, bascule_postgres_url: str) -> Project:
+    return Project(
         tmp_path,
         DATABASE_URL=bascule_postgres_url,
         BASCULE_SECRET_KEY="a secret of thirty-two bytes, or more",
@@ -49,6 +50,11 @@ def project(tmp_path: Path, bascule_postgres_url: str) -> Project:
         # Backups are another matter; without them each run here is a second shorter.
         MIGRATION_BACKUP_VERIFY="hashes",
     )
+
+
+@pytest.fixture
+def project(empty: Project) -> Project:
+    project = empty
     project.write(USERS, "create table users (id int primary key, name text);", "drop table users;")
     project.well("up")
     project.write(MAIL, "alter table users add column mail text;", "alter table users drop column mail;")
@@ -56,7 +62,7 @@ def project(tmp_path: Path, bascule_postgres_url: str) -> Project:
 
 
 @pytest.fixture
-def opened(chromium: Browser, project: Project) -> Iterator[Opened]:
+def opened(chromium: Browser, empty: Project) -> Iterator[Opened]:
     """Opens the page of a server and logs in; whatever the page's own scripts complain of fails the test."""
     complaints: list[str] = []
     contexts = []
@@ -68,7 +74,7 @@ def opened(chromium: Browser, project: Project) -> Iterator[Opened]:
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"http://{server.host}:{server.port}/")
-        page.get_by_label("Token").fill(token(project, role))
+        page.get_by_label("Token").fill(token(empty, role))
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=PATIENCE)
         return page
@@ -115,6 +121,22 @@ def test_a_stranger_is_asked_for_a_token_which_is_kept_nowhere(chromium: Browser
         page.close()
 
 
+def test_one_screen_tells_the_story_of_a_shop(empty: Project, opened: Opened) -> None:
+    grow(empty)
+    with page_of(empty, opened, viewport={"width": 1320, "height": 1180}) as page:
+        drawn = page.get_by_role("group", name="The plan, drawn")
+        for order, name in enumerate(WAITING, 1):
+            expect(drawn).to_contain_text(f"{order}  …{name[-23:]}" if len(name) > 24 else f"{order}  {name}")
+        expect(drawn.locator("path.edge")).to_have_count(2)
+        expect(drawn.locator("text.loses")).to_have_count(1)
+        bars = page.get_by_role("group", name="Timeline")
+        for ended, times in (("completed", len(APPLIED) + 2), ("failed", 1), ("rolled_back", 1)):
+            expect(bars.locator(f"rect.{ended}")).to_have_count(times)
+        expect(page.get_by_role("region", name="Backups")).to_contain_text("verified")
+        keep(page, "dashboard")
+        assert serious(page) == []
+
+
 def test_each_view_says_what_there_is_and_axe_finds_no_serious_issue(project: Project, opened: Opened) -> None:
     project.write(SLOW, "create index on users (name);", "drop index users_name_idx;")
     project.well("backup", "create")
@@ -126,7 +148,6 @@ def test_each_view_says_what_there_is_and_axe_finds_no_serious_issue(project: Pr
         expect(page.get_by_role("region", name="Health")).to_contain_text("database")
         expect(page.get_by_role("region", name="Backups")).to_contain_text(re.compile("verified"))
         expect(page.get_by_role("region", name="Alerts")).to_be_visible()
-        keep(page, "dashboard")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert serious(page) == [], scheme
@@ -170,6 +191,18 @@ def test_what_runs_before_it_is_named_with_what_that_loses(project: Project, ope
         project.write(MAIL, "drop table users; create table evil (id int);", None)
         dialog.get_by_role("button", name="Execute").click()
         expect(dialog.get_by_role("alert")).to_be_visible(timeout=PATIENCE)
+        assert project.names() == {USERS}
+
+
+def test_a_refusal_that_comes_late_is_shown_as_one_that_comes_at_once(project: Project, opened: Opened) -> None:
+    hook = project.folder / "migrations" / "hooks" / "before_up.sql"
+    hook.parent.mkdir()
+    hook.write_text("select pg_sleep(2); select 1 / 0;")
+    with page_of(project, opened) as page:
+        page.get_by_role("button", name=f"Execute {MAIL}").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Execute").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("before_up", timeout=PATIENCE)
         assert project.names() == {USERS}
 
 

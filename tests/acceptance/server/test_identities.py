@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,27 @@ def test_a_token_of_the_company_names_its_carrier_and_role(company: Identities) 
     assert found.expires_at is not None
 
 
+NO_MOMENTS: tuple[Any, ...] = (
+    1e15,
+    1e20,
+    1e308,
+    10**20,
+    10**400,
+    float("nan"),
+    float("inf"),
+    -1,
+    True,
+    False,
+    "5",
+    [],
+    {},
+)
+
+
+def moment_of(name: str, moment: Any) -> str:
+    return signed(**{name: moment})
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -124,6 +145,7 @@ def test_a_token_of_the_company_names_its_carrier_and_role(company: Identities) 
         lambda: signed(exp=time.time() - 60),
         lambda: signed(exp=None),
         lambda: signed(nbf=time.time() + 600),
+        *(partial(moment_of, name, moment) for name in ("exp", "nbf", "iat") for moment in NO_MOMENTS),
         lambda: signed(bascule_role="root"),
         lambda: signed(bascule_role=["admin"]),
         lambda: signed(bascule_role=None, role="admin"),

@@ -95,13 +95,43 @@ def test_a_worker_that_was_killed_too_is_told_of_and_recovered(project: Project,
 
 def test_two_servers_on_one_target_do_not_fight(project: Project) -> None:
     mine = token(project, "admin")
-    project.environment["MIGRATION_LOCK_WAIT"] = "0"
+    with served(project) as one, served(project) as other:
+        run = begun(one, mine)
+        for later in ({}, {"Prefer": "respond-async"}):
+            asked = time.monotonic()
+            reply = other.post("execute", {"migrationName": SLOW}, mine, **later)
+            assert time.monotonic() - asked < 3.0, "nobody waits for the lease"
+            assert reply.status == 409
+            assert reply.json["error"]["code"] == "lease_held"
+            assert reply.json["error"]["holder"]["owner"] in reply.json["message"]
+        assert one.get(f"runs/{run}", mine).data["status"] == "running"
+        line = next(line for line in one.get("audit?limit=5", mine).data if line.get("code") == "lease_held")
+        assert (line["action"], line["outcome"], line["what"]["name"]) == ("execute", "refused", SLOW)
+
+
+def test_however_many_want_to_change_something_one_may_look(project: Project) -> None:
+    mine = token(project, "admin")
+    replies: list[int] = []
+
+    def ask(server: Server) -> None:
+        replies.append(server.post("execute", {"migrationName": SLOW}, mine, Prefer="respond-async").status)
+
     with served(project) as one, served(project) as other:
         begun(one, mine)
-        reply = other.post("execute", {"migrationName": SLOW}, mine)
-        assert reply.status == 409
-        assert reply.json["error"]["code"] == "lease_held"
-        assert "is migrating this database" in reply.json["message"]
+        threads = [threading.Thread(target=ask, args=(other,)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for path, body in (
+            ("validate", {"migrationName": "20240101_one"}),
+            ("plan", {}),
+            ("rollback", {"migrationName": "20240101_one", "dryRun": True}),
+        ):
+            reply = other.post(path, body, mine)
+            assert reply.status == 200, (path, reply.body)
+        assert other.get("validation/rules", mine).status == 200
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert replies == [409] * 12
 
 
 def test_everybody_who_follows_a_run_hears_the_same(project: Project) -> None:
@@ -131,7 +161,9 @@ def test_a_stream_ends_when_its_token_is_revoked(project: Project) -> None:
         with server.events(run, made["token"]) as events:
             next(events)
             project.well("token", "revoke", made["id"])
+            revoked = time.monotonic()
             names = [name for name, _ in events]
+        assert time.monotonic() - revoked < 4.0
         assert "end" not in names
         refused: Reply = server.get(f"runs/{run}/events", made["token"])
         assert refused.status == 401

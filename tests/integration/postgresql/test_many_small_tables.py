@@ -18,6 +18,7 @@ from bascule.databases.postgres import load
 from bascule.databases.postgres.dumper import PostgresDumper
 from bascule.domain.backup import Manifest, TableDigest
 from bascule.errors import MigrationFailed, Refused
+from bascule.ports.dump import Stored
 from bascule.testing.postgres import PostgresServer
 from tests.integration.dumps import store_in, taken
 
@@ -84,8 +85,8 @@ def test_they_take_a_few_files_and_come_back_as_they_were(
     name, address = other
 
     assert len(store.list(manifest.id)) < 12
-    assert dumper.verify(manifest, store=store, encryption=keys).is_good
-    restored = dumper.restore_to(manifest, name, store=store, encryption=keys)
+    assert dumper.verify(Stored(manifest, store, keys)).is_good
+    restored = dumper.restore_to(Stored(manifest, store, keys), name)
     assert sum(restored.rows.values()) == 1 + 3 * COUNT * 9 // 10
     assert dict(PostgresDumper(address).digests()) == dict(manifest.digests) == dict(dumper.digests())
 
@@ -98,7 +99,7 @@ def test_workers_share_them(url: str, store: LocalStore, monkeypatch: pytest.Mon
     manifest = taken(dumper, store, digests=False)
 
     assert [stream.kind for stream in manifest.streams].count("bundle") > 4
-    assert dumper.verify(manifest, store=store, encryption=None).is_good
+    assert dumper.verify(Stored(manifest, store)).is_good
 
 
 def test_one_of_them_comes_back_and_the_others_keep_what_was_written_since(url: str, store: LocalStore) -> None:
@@ -107,7 +108,7 @@ def test_one_of_them_comes_back_and_the_others_keep_what_was_written_since(url: 
     before = run(url, "TABLE t7")
     run(url, "DELETE FROM t7", "DELETE FROM t8")
 
-    assert dumper.restore(manifest, store=store, encryption=None, tables=["t7"]).rows == {"public.t7": 3}
+    assert dumper.restore(Stored(manifest, store), tables=["t7"]).rows == {"public.t7": 3}
 
     assert run(url, "TABLE t7") == before
     assert run(url, "TABLE t8") == []
@@ -118,7 +119,7 @@ def test_all_of_them_come_back_in_one_transaction(url: str, store: LocalStore) -
     manifest = taken(dumper, store)
     run(url, "UPDATE t11 SET note = id::text", "DROP TABLE t12", "DELETE FROM bare", "SELECT nextval('t13_id_seq')")
 
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
 
     assert dict(dumper.digests()) == dict(manifest.digests)
     assert run(url, "SELECT nextval('t13_id_seq')") == [(4,)]
@@ -136,7 +137,7 @@ def test_a_difference_in_one_of_them_is_told_with_its_column(
         real(connection, *rest, **named)
 
     monkeypatch.setattr("bascule.databases.postgres.scratch.set_sequences", spoil)
-    verified = dumper.verify(manifest, store=store, encryption=None)
+    verified = dumper.verify(Stored(manifest, store))
 
     assert [(each.table, each.column) for each in verified.differences] == [("public.t21", "note")]
 
@@ -146,7 +147,7 @@ def test_rows_are_proved_without_the_right_to_make_a_database(url: str, store: L
     run(url, f"CREATE ROLE {role} LOGIN", f"GRANT pg_read_all_data TO {role}")
     try:
         dumper = PostgresDumper(url.replace("postgres@", f"{role}@"))
-        verified = dumper.verify(taken(dumper, store, digests=False), store=store, encryption=None)
+        verified = dumper.verify(Stored(taken(dumper, store, digests=False), store, None))
         assert verified.is_good
         assert not verified.schema_proved
         assert verified.rows == 1 + 3 * COUNT * 9 // 10
@@ -163,7 +164,7 @@ def test_an_owner_who_is_not_there_is_said_and_everything_else_is_made(
     manifest = taken(dumper, store)
     run(url, f"REASSIGN OWNED BY {role} TO postgres", f"DROP ROLE {role}")
 
-    restored = dumper.restore_to(manifest, other[0], store=store, encryption=None)
+    restored = dumper.restore_to(Stored(manifest, store), other[0])
 
     assert any(role in note for note in restored.notes)
     assert dict(PostgresDumper(other[1]).digests()) == dict(manifest.digests)
@@ -196,7 +197,7 @@ def test_a_damaged_bundle_touches_nothing(url: str, store: LocalStore, tmp_path:
 
     for tables in (None, ["t7"]):
         with pytest.raises(Refused) as refused:
-            dumper.restore(manifest, store=store, encryption=None, tables=tables)
+            dumper.restore(Stored(manifest, store), tables=tables)
         assert refused.value.code == "backup_damaged"
     assert run(url, "TABLE t7") == []
 
@@ -212,8 +213,8 @@ def test_backups_with_a_stream_for_each_table_are_restored(
     read: Manifest = from_bytes(to_bytes(manifest, encryption=None))
     run(url, "DELETE FROM t7")
 
-    assert dumper.verify(read, store=store, encryption=None).is_good
-    dumper.restore(read, store=store, encryption=None)
+    assert dumper.verify(Stored(read, store)).is_good
+    dumper.restore(Stored(read, store))
 
     assert dict(dumper.digests()) == dict(manifest.digests)
 
@@ -222,10 +223,10 @@ def test_what_a_backup_holds_is_digested_later_but_of_a_table_whose_type_is_gone
     run(url, "CREATE TYPE mood AS ENUM ('good')", "CREATE TABLE felt (id int, m mood)", "INSERT INTO felt VALUES (1)")
     dumper = PostgresDumper(url)
     manifest = taken(dumper, store, digests=False)
-    assert dumper.digests_of(manifest, store=store, encryption=None) == dict(dumper.digests())
+    assert dumper.digests_of(Stored(manifest, store)) == dict(dumper.digests())
 
     run(url, "DROP TABLE felt", "DROP TYPE mood")
-    found = dumper.digests_of(manifest, store=store, encryption=None, tables=["t7", "felt"])
+    found = dumper.digests_of(Stored(manifest, store), tables=["t7", "felt"])
 
     assert found["public.felt"] == TableDigest(rows=1, columns={"id": "", "m": ""})
     assert found["public.t7"] == dumper.digests(["t7"])["public.t7"]

@@ -19,7 +19,8 @@ from bascule.services.compare import Comparison
 from bascule.services.context import Context, Policy
 from bascule.services.preflight import Answer, ask
 from bascule.validation import counts
-from tests.unit.validation.needs.pending import needs, planned
+from tests.unit.planned import planned
+from tests.unit.validation.needs.pending import needs
 
 TODAY = """
 create extension if not exists btree_gist;

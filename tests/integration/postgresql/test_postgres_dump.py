@@ -27,7 +27,7 @@ from bascule.databases.postgres.dumper import PostgresDumper
 from bascule.databases.postgres.pg_tools import find_tools
 from bascule.databases.postgres.tool_access import Access
 from bascule.errors import LockNotAvailable, MigrationFailed, Refused
-from bascule.ports.dump import Guard, words_of
+from bascule.ports.dump import Guard, Stored, words_of
 from bascule.rollback.merging import look_sql, merge_sql, parents_first, references_sql, script_of
 from bascule.testing.postgres import PostgresServer
 from tests.integration.dumps import store_in, taken
@@ -90,18 +90,18 @@ def test_a_whole_backup_is_restored_to_another_database_as_it_was(
     manifest = taken(dumper, store)
     assert not any("bascule" in table for table in manifest.tables)
     name, address = other
-    restored = dumper.restore_to(manifest, name, store=store, encryption=None)
+    restored = dumper.restore_to(Stored(manifest, store), name)
     assert restored.rows[HOSTILE] == 50
     assert changes(script(url), script(address)) == []
     with pytest.raises(Refused) as refused:
-        dumper.restore_to(manifest, name, store=store, encryption=None)
+        dumper.restore_to(Stored(manifest, store), name)
     assert refused.value.code == "database_exists"
     assert dumper.sweep() == []
 
 
 def test_a_backup_is_verified_by_restoring_it(url: str, store: LocalStore) -> None:
     dumper = PostgresDumper(url)
-    verified = dumper.verify(taken(dumper, store), store=store, encryption=None)
+    verified = dumper.verify(Stored(taken(dumper, store), store, None))
     assert verified.is_good
     assert verified.schema_proved
     assert verified.digests_compared
@@ -117,7 +117,7 @@ def test_without_the_right_to_make_a_database_rows_are_verified_in_temporary_tab
     try:
         dumper = PostgresDumper(url.replace("postgres@", f"{role}@"))
         manifest = taken(dumper, store)
-        verified = dumper.verify(manifest, store=store, encryption=None)
+        verified = dumper.verify(Stored(manifest, store))
         assert verified.is_good
         assert not verified.schema_proved
         assert verified.rows == 469
@@ -132,7 +132,7 @@ def test_a_restore_in_place_undoes_what_was_done_to_tables_and_what_hangs_on_the
     dumper = PostgresDumper(url)
     before = script(url)
     manifest = taken(dumper, store)
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
     assert changes(before, script(url)) == []
     manifest = taken(dumper, store)
     run(
@@ -148,7 +148,7 @@ def test_a_restore_in_place_undoes_what_was_done_to_tables_and_what_hangs_on_the
         "INSERT INTO newer VALUES (1)",
         "SELECT setval('tree_id_seq', 5000)",
     )
-    restored = dumper.restore(manifest, store=store, encryption=None)
+    restored = dumper.restore(Stored(manifest, store))
     assert restored.rows["public.tree"] == 3
     assert run(url, "TABLE newer") == [(1,)]
     run(url, "DROP TABLE newer")
@@ -163,7 +163,7 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(url:
     assert set(some.tables) == {
         "public.tree", "public.measured_2026", "public.measured_2026_1", "public.measured_2026_rest", HOSTILE,
     }  # fmt: skip
-    assert dumper.verify(some, store=store, encryption=None).is_good
+    assert dumper.verify(Stored(some, store)).is_good
     for manifest, tables in ((some, None), (whole, ["tree", "public.measured_2026", HOSTILE])):
         run(
             url,
@@ -174,7 +174,7 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(url:
             "INSERT INTO outside VALUES (7, 2)",
             "SELECT nextval('loose')",
         )
-        dumper.restore(manifest, store=store, encryption=None, tables=tables)
+        dumper.restore(Stored(manifest, store), tables=tables)
         told = run(url, "DELETE FROM outside WHERE id = 7 RETURNING tree_id")
         assert told == [(2,)]
         # The sequence is the others' too: it does not go back.
@@ -205,21 +205,21 @@ def test_what_others_have_made_on_a_table_stays_and_what_cannot_be_made_again_st
     words = words_of("truncate t cascade; create index ours on u (id)")
     guard = Guard(rows=seen, words=words, then=("INSERT INTO log VALUES (1)",))
     with pytest.raises(Refused, match=r"Somebody wrote to public\.u"):
-        dumper.restore(backup, store=store, encryption=None, guard=guard)
+        dumper.restore(Stored(backup, store), guard=guard)
     run(url, "UPDATE u SET t = 1")
     before = script(url, "--table=u")
-    dumper.restore(backup, store=store, encryption=None, guard=guard)
+    dumper.restore(Stored(backup, store), guard=guard)
     assert {line.split()[2] for line in changes(before, script(url, "--table=u")) if "INDEX" in line} == {"ours"}
     assert run(url, "SELECT count(*) FROM log") == [(1,)]
     run(url, "ALTER TABLE u ADD more int DEFAULT 7")
-    (told,) = dumper.made_since(backup, store=store, encryption=None, words=words)
+    (told,) = dumper.made_since(Stored(backup, store), words=words)
     assert "more integer" in told
     with pytest.raises(Refused, match="more integer") as refused:
-        dumper.restore(backup, store=store, encryption=None, guard=guard)
+        dumper.restore(Stored(backup, store), guard=guard)
     assert refused.value.code == "newer_objects"
     failing = Guard(words=words, goes=frozenset((told,)), then=("INSERT INTO nowhere VALUES (1)",))
     with pytest.raises(MigrationFailed, match="nowhere"):
-        dumper.restore(backup, store=store, encryption=None, guard=failing)
+        dumper.restore(Stored(backup, store), guard=failing)
     assert run(url, "SELECT more FROM u") == [(7,)]
 
 
@@ -240,7 +240,7 @@ def test_old_rows_beside_are_merged_by_one_script_that_overwrites_nothing(url: s
     backup = taken(dumper, store)
     run(url, "DELETE FROM p WHERE id = 1", "UPDATE p SET a = 'theirs'", "INSERT INTO p VALUES (3, 'new')")
     run(url, "DELETE FROM lines", "INSERT INTO lines VALUES ('a', '1')", "UPDATE others SET t = '100'")
-    found = dumper.restore_beside(backup, store=store, encryption=None)
+    found = dumper.restore_beside(Stored(backup, store))
     pairs = [(str(child), str(parent)) for child, parent in run(url, references_sql("postgresql"))]
     ordered = parents_first(found, pairs)
     merges = [each for beside in ordered for each in merge_sql(beside, "postgresql")]
@@ -253,7 +253,7 @@ def test_old_rows_beside_are_merged_by_one_script_that_overwrites_nothing(url: s
     assert run(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'bascule'") == [(0,)]
     # What fails takes nothing along.
     run(url, "DELETE FROM p WHERE id = 1", "ALTER TABLE p ADD CHECK (a <> 'x')")
-    found = dumper.restore_beside(backup, store=store, encryption=None, tables=["p"])
+    found = dumper.restore_beside(Stored(backup, store), tables=["p"])
     (beside,) = found
     looks = look_sql(beside, "postgresql", ["a"])
     assert [run(url, each) for each in looks] == [[(2, "y", "theirs")]]
@@ -273,7 +273,7 @@ def test_a_row_elsewhere_that_would_be_left_without_its_parent_stops_the_restore
     )
     before = script(url)
     with pytest.raises(MigrationFailed, match="outside_tree_id_fkey") as failed:
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
     assert failed.value.state == "unchanged"
     assert changes(before, script(url)) == []
 
@@ -283,10 +283,10 @@ def test_a_table_made_since_that_is_a_part_of_one_stops_the_restore(url: str, st
     manifest = taken(dumper, store, tables=["measured"])
     run(url, "CREATE TABLE measured_2027 PARTITION OF measured FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")
     with pytest.raises(Refused, match="measured_2027") as refused:
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
     assert refused.value.code == "restore_blocked"
     with pytest.raises(Refused, match="no table"):
-        dumper.restore(manifest, store=store, encryption=None, tables=["unknown"])
+        dumper.restore(Stored(manifest, store), tables=["unknown"])
 
 
 def test_the_export_is_read_by_psql(
@@ -294,7 +294,7 @@ def test_the_export_is_read_by_psql(
 ) -> None:
     manifest = taken(PostgresDumper(url), store)
     with (tmp_path / "script.sql").open("wb") as file:
-        PostgresDumper(url).export(manifest, store=store, encryption=None, write=file.write)
+        PostgresDumper(url).export(Stored(manifest, store), write=file.write)
     name, address = other
     bascule_postgres_server.create_database(name)
     psql = [str(bascule_postgres_server.bin_dir / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-d", address]
@@ -318,11 +318,11 @@ def test_large_tables_are_dumped_in_parts_by_processes(
     parts = [stream for stream in manifest.streams if stream.table == "public.large"]
     assert len(parts) > 2
     assert sum(part.rows or 0 for part in parts) == 30000
-    verified = dumper.verify(manifest, store=store, encryption=keys)
+    verified = dumper.verify(Stored(manifest, store, keys))
     assert verified.is_good
     assert dict(dumper.digests()) == dict(manifest.digests)
     with pytest.raises(Refused) as refused:
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
     assert refused.value.code == "backup_key_missing"
 
 
@@ -348,7 +348,7 @@ def test_everything_in_a_dump_is_of_one_moment(url: str, store: LocalStore, monk
         stop.set()
         writer.join()
     assert manifest.digests["public.a"].rows == manifest.digests["public.b"].rows
-    assert PostgresDumper(url).verify(manifest, store=store, encryption=None).is_good
+    assert PostgresDumper(url).verify(Stored(manifest, store)).is_good
 
 
 def test_a_difference_is_told_with_its_column(url: str, store: LocalStore) -> None:
@@ -357,7 +357,7 @@ def test_a_difference_is_told_with_its_column(url: str, store: LocalStore) -> No
     digests = dict(manifest.digests)
     tree = digests["public.tree"]
     digests["public.tree"] = replace(tree, columns={**tree.columns, "label": "0" * 16})
-    [difference] = dumper.verify(replace(manifest, digests=digests), store=store, encryption=None).differences
+    [difference] = dumper.verify(Stored(replace(manifest, digests=digests), store, None)).differences
     assert (difference.table, difference.column) == ("public.tree", "label")
 
 
@@ -367,9 +367,9 @@ def test_without_digests_what_comes_out_is_compared_with_what_went_in(
     dumper = PostgresDumper(url)
     manifest = taken(dumper, store, digests=False)
     assert not any(digest.columns for digest in manifest.digests.values())
-    verified = dumper.verify(manifest, store=store, encryption=None)
+    verified = dumper.verify(Stored(manifest, store))
     assert (verified.is_good, verified.digests_compared, verified.rows) == (True, True, 469)
-    assert dumper.digests_of(manifest, store=store, encryption=None) == dict(dumper.digests())
+    assert dumper.digests_of(Stored(manifest, store)) == dict(dumper.digests())
     load = scratch._load_all
 
     def spoilt(connections: Any, *rest: Any) -> Any:
@@ -379,7 +379,7 @@ def test_without_digests_what_comes_out_is_compared_with_what_went_in(
         return rows
 
     monkeypatch.setattr(scratch, "_load_all", spoilt)
-    found = dumper.verify(manifest, store=store, encryption=None).differences
+    found = dumper.verify(Stored(manifest, store)).differences
     assert {(each.table, each.column) for each in found} == {
         ("public.tree", "label"), ("public.parent_t", "id"), ("public.parent_t", "note"),
         ("public.child_t", "id"), ("public.child_t", "note"),
@@ -425,7 +425,7 @@ def test_rights_are_as_they_were_whatever_new_tables_are_given(url: str, store: 
         before = script(url)
         run(url, f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {role}")
         run(url, f"ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {role}")
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
         run(url, f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM {role}")
         run(url, f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM {role}")
         assert changes(before, script(url)) == []
@@ -443,7 +443,7 @@ def test_a_table_in_use_is_waited_for_and_then_left_alone(
     with psycopg.connect(url) as reader:
         reader.execute("SELECT * FROM hollow")
         with pytest.raises(LockNotAvailable):
-            dumper.restore(manifest, store=store, encryption=None)
+            dumper.restore(Stored(manifest, store))
     assert run(url, "TABLE hollow") == [(1, "since")]
 
 
@@ -458,7 +458,7 @@ def test_a_damaged_stream_touches_nothing(url: str, store: LocalStore, tmp_path:
     before = script(url)
     for act in (dumper.restore, dumper.verify):
         with pytest.raises(Refused) as refused:
-            act(manifest, store=store, encryption=None)
+            act(Stored(manifest, store))
         assert refused.value.code == "backup_damaged"
     assert changes(before, script(url)) == []
 
@@ -481,7 +481,7 @@ def test_a_newer_program_is_taken_only_after_a_round_trip(url: str, store: Local
         return
     dumper._tools = newest
     manifest = taken(dumper, store)
-    assert dumper.verify(manifest, store=store, encryption=None).is_good
+    assert dumper.verify(Stored(manifest, store)).is_good
 
 
 def test_passwords_are_in_no_argument(
@@ -502,7 +502,7 @@ def test_passwords_are_in_no_argument(
         monkeypatch.setattr(subprocess.Popen, "__init__", noted)
         dumper = PostgresDumper(url, workers=2)
         manifest = taken(dumper, store)
-        assert dumper.verify(manifest, store=store, encryption=None).is_good
+        assert dumper.verify(Stored(manifest, store)).is_good
         assert any("pg_dump" in command[0] for command in commands)
         assert any("dump_worker" in " ".join(command) for command in commands)
         assert not any("s3cr3t" in part for command in commands for part in command)
@@ -525,11 +525,11 @@ sys.stdin.readline()
 if sys.argv[4] == "dump":
     taken(dumper, store)
 elif sys.argv[4] == "restore":
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
 elif sys.argv[4] == "verify":
-    dumper.verify(manifest, store=store, encryption=None)
+    dumper.verify(Stored(manifest, store))
 else:
-    dumper.restore_to(manifest, sys.argv[4], store=store, encryption=None)
+    dumper.restore_to(Stored(manifest, store), sys.argv[4])
 """
 
 

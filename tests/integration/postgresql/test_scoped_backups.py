@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bascule.databases.postgres.dumper import PostgresDumper
+from bascule.ports.dump import Stored
 from tests.integration.dumps import store_in, taken
 from tests.integration.postgresql.linked_schema import EXTENSIONS, SCHEMA
 from tests.integration.postgresql.test_postgres_dump import changes, run, script
@@ -47,11 +48,11 @@ def test_a_backup_of_each_table_alone_is_proved_and_put_back_in_its_place(url: s
     (turn,) = run(url, "SELECT current_setting('server_version_num')::int / 10000 % 3")[0]
     for table in tables if os.environ.get("EVERY") else tables[turn::3]:
         manifest = taken(dumper, store, tables=[table], digests=False)
-        verified = dumper.verify(manifest, store=store, encryption=None)
+        verified = dumper.verify(Stored(manifest, store))
         if not verified.is_good or not verified.schema_proved:
             wrong[table] = [each.words for each in verified.differences]
         run(url, DAMAGE["emptied"].format(table=table))
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
         if differences := changes(before, script(url)):
             wrong[table] = differences
     assert wrong == {}
@@ -61,10 +62,10 @@ def test_a_backup_of_all_of_it_is_proved_and_put_back(url: str, tmp_path: Path) 
     store, dumper = store_in(tmp_path), PostgresDumper(url)
     before = script(url)
     manifest = taken(dumper, store, digests=False)
-    verified = dumper.verify(manifest, store=store, encryption=None)
+    verified = dumper.verify(Stored(manifest, store))
     assert (verified.differences, verified.schema_proved, verified.digests_compared) == ((), True, True)
     run(url, "DROP TABLE authors, books, days, round_one CASCADE", "DROP FUNCTION twice CASCADE")
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
     assert changes(before, script(url)) == []
 
 
@@ -75,7 +76,7 @@ def test_a_table_that_is_gone_is_made_again_with_what_was_its_own(url: str, tmp_
     before = script(url, "--table", table)
     manifest = taken(dumper, store, tables=[table], digests=False)
     run(url, DAMAGE["dropped"].format(table=table))
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
     assert changes(before, script(url, "--table", table)) == []
     assert run(url, f"SELECT t::text FROM {table} t ORDER BY 1") == rows
 
@@ -91,6 +92,6 @@ def test_constraints_that_changed_since_do_not_stand_in_the_way(url: str, tmp_pa
         "ALTER TABLE books DROP CONSTRAINT books_pages, DROP CONSTRAINT books_author_fk",
         "DROP INDEX books_folded",
     )
-    assert dumper.verify(manifest, store=store, encryption=None).is_good
-    dumper.restore(manifest, store=store, encryption=None)
+    assert dumper.verify(Stored(manifest, store)).is_good
+    dumper.restore(Stored(manifest, store))
     assert changes(before, script(url)) == []

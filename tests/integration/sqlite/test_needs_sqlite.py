@@ -22,7 +22,8 @@ from bascule.services.context import Context, Policy
 from bascule.services.preflight import Answer, ask
 from bascule.validation.needs.facts import Facts
 from bascule.validation.needs.sqlite.facts import facts_sql, read_facts
-from tests.unit.validation.needs.pending import needs, planned
+from tests.unit.planned import planned
+from tests.unit.validation.needs.pending import needs
 
 HOSTILE = '"; drop table x; --'
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

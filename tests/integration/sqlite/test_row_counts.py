@@ -16,7 +16,7 @@ from bascule.services import compare
 from bascule.services.compare import Comparison
 from bascule.services.context import Context, Policy
 from bascule.validation import counts
-from tests.unit.validation.needs.pending import planned
+from tests.unit.planned import planned
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from bascule.databases.sqlite import restore as restoring
 from bascule.databases.sqlite.dumper import SqliteDumper
 from bascule.databases.sqlite.layout import create_tables
 from bascule.errors import LockNotAvailable, Refused
-from bascule.ports.dump import DumpRequest, Guard, words_of
+from bascule.ports.dump import DumpRequest, Guard, Stored, words_of
 from tests.integration.dumps import manifest_of, store_in, taken
 
 SCHEMA = """
@@ -92,11 +92,11 @@ def test_a_whole_backup_is_verified_and_restored_to_another_file(tmp_path: Path,
     execute(database, f"PRAGMA journal_mode = {mode}")
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     manifest = taken(dumper, store)
-    verified = dumper.verify(manifest, store=store, encryption=None)
+    verified = dumper.verify(Stored(manifest, store))
     assert verified.is_good
     assert verified.digests_compared
     assert verified.schema_proved
-    dumper.restore_to(manifest, str(tmp_path / "other.db"), store=store, encryption=None)
+    dumper.restore_to(Stored(manifest, store), str(tmp_path / "other.db"))
     assert script(tmp_path / "other.db") == script(database)
     assert execute(tmp_path / "other.db", "PRAGMA journal_mode") == [("wal",) if mode == "wal" else ("delete",)]
     assert execute(tmp_path / "other.db", "SELECT count(*) FROM sqlite_master WHERE name LIKE 'bascule%'") == [(0,)]
@@ -114,7 +114,7 @@ def test_what_is_in_the_wal_only_is_in_the_backup(tmp_path: Path, database: Path
     store = store_in(tmp_path)
     manifest = taken(SqliteDumper(str(database)), store)
     writer.close()
-    SqliteDumper(str(database)).restore_to(manifest, str(tmp_path / "other.db"), store=store, encryption=None)
+    SqliteDumper(str(database)).restore_to(Stored(manifest, store), str(tmp_path / "other.db"))
     assert execute(tmp_path / "other.db", "SELECT id FROM plain WHERE id > 70") == [(77,)]
 
 
@@ -137,7 +137,7 @@ def test_a_whole_restore_keeps_bascules_state_and_what_was_made_since(
         "INSERT INTO newer VALUES (5, 'since')",
         "UPDATE bascule_meta SET value = '12' WHERE key = 'token'",
     )
-    restored = dumper.restore(manifest, store=store, encryption=None)
+    restored = dumper.restore(Stored(manifest, store))
     assert restored.rows["plain"] == 3
     assert "newer was made since then, and was kept" in restored.notes
     assert execute(database, "SELECT * FROM newer") == [(5, "since")]
@@ -151,7 +151,7 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(tmp_
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     whole, some = taken(dumper, store), taken(dumper, store, tables=["tree", '"hostile""; drop table plain; --"'])
     before = script(database)
-    assert dumper.verify(some, store=store, encryption=None).is_good
+    assert dumper.verify(Stored(some, store)).is_good
     for manifest, tables in ((some, None), (whole, ["Tree", 'hostile"; drop table plain; --'])):
         execute(
             database,
@@ -160,14 +160,14 @@ def test_single_tables_come_back_and_the_others_keep_what_was_written_since(tmp_
             'DELETE FROM "hostile""; drop table plain; --"',
             "INSERT INTO hollow VALUES (1)",
         )
-        dumper.restore(manifest, store=store, encryption=None, tables=tables)
+        dumper.restore(Stored(manifest, store), tables=tables)
         assert execute(database, "SELECT count(*) FROM hollow") == [(1,)]
         execute(database, "DELETE FROM hollow")
         assert script(database) == before
     execute(database, "INSERT INTO outside VALUES (2, 99)")
     execute(database, "DELETE FROM outside WHERE id = 2", "UPDATE outside SET tree_id = 1")
     with pytest.raises(Refused, match="no table"):
-        dumper.restore(whole, store=store, encryption=None, tables=["unknown"])
+        dumper.restore(Stored(whole, store), tables=["unknown"])
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
@@ -186,17 +186,17 @@ def test_what_others_have_made_since_stays_and_who_writes_meanwhile_stops_the_re
     execute(database, "INSERT INTO keyed VALUES (2, 'b')")
     guard = Guard(rows=seen, words=words, then=("INSERT INTO log VALUES (1)",))
     with pytest.raises(Refused, match="Somebody wrote to keyed"):
-        dumper.restore(manifest, store=store, encryption=None, guard=guard)
+        dumper.restore(Stored(manifest, store), guard=guard)
     execute(database, "DELETE FROM keyed WHERE id = 2")
-    dumper.restore(manifest, store=store, encryption=None, guard=guard)
+    dumper.restore(Stored(manifest, store), guard=guard)
     indexes = execute(database, "SELECT name FROM sqlite_master WHERE type = 'index'")
     assert (indexes, execute(database, "SELECT x FROM log")) == ([("theirs",)], [(1,)])
     execute(database, "ALTER TABLE keyed ADD more TEXT")
     told = ("keyed: its column more, which is not in the backup",)
-    assert dumper.made_since(manifest, store=store, encryption=None, words=words) == told
+    assert dumper.made_since(Stored(manifest, store), words=words) == told
     with pytest.raises(Refused, match="column more"):
-        dumper.restore(manifest, store=store, encryption=None, guard=guard)
-    assert dumper.made_since(manifest, store=store, encryption=None)[0] == "index theirs on keyed, not in the backup"
+        dumper.restore(Stored(manifest, store), guard=guard)
+    assert dumper.made_since(Stored(manifest, store))[0] == "index theirs on keyed, not in the backup"
 
 
 def test_a_write_between_look_and_lock_makes_a_whole_restore_begin_anew(
@@ -215,7 +215,7 @@ def test_a_write_between_look_and_lock_makes_a_whole_restore_begin_anew(
         return notes
 
     monkeypatch.setattr(restoring, "_carry_over", written)
-    dumper.restore(manifest, store=store, encryption=None)
+    dumper.restore(Stored(manifest, store))
     assert (len(times), execute(database, "SELECT x FROM newer")) == (2, [(1,)])
 
 
@@ -224,7 +224,7 @@ def test_the_export_is_read_by_the_sqlite3_program(tmp_path: Path, database: Pat
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     manifest = taken(dumper, store)
     with (tmp_path / "script.sql").open("wb") as file:
-        dumper.export(manifest, store=store, encryption=None, write=file.write)
+        dumper.export(Stored(manifest, store), write=file.write)
     with (tmp_path / "script.sql").open("rb") as file:
         subprocess.run(["sqlite3", "-bail", tmp_path / "exported.db"], stdin=file, check=True, capture_output=True)
     assert script(tmp_path / "exported.db") == script(database)
@@ -238,10 +238,10 @@ def test_an_encrypted_backup_needs_its_key(tmp_path: Path, database: Path) -> No
     keys = Encryption(recipients=(recipient,), identities=(secret,))
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     manifest = taken(dumper, store, encryption=keys)
-    assert dumper.verify(manifest, store=store, encryption=keys).is_good
+    assert dumper.verify(Stored(manifest, store, keys)).is_good
     before = script(database)
     with pytest.raises(Refused) as refused:
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
     assert refused.value.code == "backup_key_missing"
     assert script(database) == before
 
@@ -255,7 +255,7 @@ def test_a_damaged_stream_touches_nothing(tmp_path: Path, database: Path) -> Non
     stored.write_bytes(content)
     before = script(database)
     with pytest.raises(Refused) as refused:
-        dumper.restore(manifest, store=store, encryption=None)
+        dumper.restore(Stored(manifest, store))
     assert refused.value.code == "backup_damaged"
     assert script(database) == before
 
@@ -265,7 +265,7 @@ def test_a_difference_is_told_with_its_column(tmp_path: Path, database: Path) ->
     manifest = taken(dumper, store)
     digests = dict(manifest.digests)
     digests["plain"] = replace(digests["plain"], columns={**digests["plain"].columns, "t": "0" * 16})
-    [difference] = dumper.verify(replace(manifest, digests=digests), store=store, encryption=None).differences
+    [difference] = dumper.verify(Stored(replace(manifest, digests=digests), store, None)).differences
     assert (difference.table, difference.column) == ("plain", "t")
 
 
@@ -277,10 +277,10 @@ def test_without_digests_rows_are_counted_and_bytes_prove_the_values(tmp_path: P
     now = dumper.digests()
     assert {name: digest.rows for name, digest in manifest.digests.items()} == {n: d.rows for n, d in now.items()}
     assert not any(digest.columns for digest in manifest.digests.values())
-    verified = dumper.verify(manifest, store=store, encryption=None)
+    verified = dumper.verify(Stored(manifest, store))
     assert (verified.is_good, verified.digests_compared) == (True, True)
     execute(database, "DELETE FROM plain")
-    assert dumper.digests_of(manifest, store=store, encryption=None) == now
+    assert dumper.digests_of(Stored(manifest, store)) == now
 
 
 def test_digests_tell_values_apart_that_compare_equal(database: Path) -> None:
@@ -298,7 +298,7 @@ def test_text_that_is_no_utf8_is_kept_and_digested(tmp_path: Path, database: Pat
     execute(database, "UPDATE plain SET t = CAST(x'ff4e' AS TEXT)")
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     manifest = taken(dumper, store)
-    assert dumper.verify(manifest, store=store, encryption=None).is_good
+    assert dumper.verify(Stored(manifest, store)).is_good
     execute(database, "UPDATE plain SET t = CAST(x'fe4e' AS TEXT)")
     assert dumper.digests(["plain"])["plain"] != manifest.digests["plain"]
 
@@ -316,7 +316,7 @@ def test_a_reader_that_does_not_let_go_ends_in_an_error_and_no_change(
     reader.execute("SELECT * FROM plain").fetchall()
     for tables in (None, ["plain"]):
         with pytest.raises(LockNotAvailable):
-            dumper.restore(manifest, store=store, encryption=None, tables=tables)
+            dumper.restore(Stored(manifest, store), tables=tables)
     reader.close()
     assert execute(database, "SELECT * FROM hollow") == [(1,)]
 
@@ -337,7 +337,7 @@ sys.stdin.readline()
 if sys.argv[4] == "dump":
     taken(dumper, store)
 else:
-    dumper.restore(manifest, store=store, encryption=None, tables=sys.argv[5].split() or None)
+    dumper.restore(Stored(manifest, store), tables=sys.argv[5].split() or None)
 """
 
 
@@ -401,10 +401,10 @@ def test_of_an_encrypted_backup_nothing_readable_comes_to_lie_beside_the_databas
     keys = Encryption(recipients=(recipient,), identities=(identity,))
     dumper, store = SqliteDumper(str(database)), store_in(tmp_path)
     manifest = taken(dumper, store, encryption=keys)
-    assert dumper.verify(manifest, store=store, encryption=keys).is_good
+    assert dumper.verify(Stored(manifest, store, keys)).is_good
     before = dumper.digests()
     execute(database, "DELETE FROM plain")
-    dumper.restore(manifest, store=store, encryption=keys)
+    dumper.restore(Stored(manifest, store, keys))
     assert dumper.digests() == before
     assert len(seen) == 3
     assert all(copies.is_in_memory(folder) and not folder.exists() for folder in seen)
@@ -415,10 +415,13 @@ def test_of_an_encrypted_backup_nothing_readable_comes_to_lie_beside_the_databas
     # Without room there it is refused; but what is put back comes to lie on the disk anyway.
     monkeypatch.setattr(copies, "_SPARE", 1 << 60)
     del seen[:]
-    for work in (taken, lambda *of, **how: dumper.verify(manifest, store=store, **how)):
+    for work in (
+        lambda: taken(dumper, store, encryption=keys),
+        lambda: dumper.verify(Stored(manifest, store, keys)),
+    ):
         with pytest.raises(Refused, match="no room") as refused:
-            work(dumper, store, encryption=keys)
+            work()
         assert refused.value.code == "no_room_in_memory"
     assert seen == []
-    dumper.restore(manifest, store=store, encryption=keys)
+    dumper.restore(Stored(manifest, store, keys))
     assert seen.pop().parent == database.parent

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bascule.backups.encryption import Encryption
+from bascule.backups.encryption import Encryption, encryption_of
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import store_stream
 from bascule.databases.postgres.archive import Entry, read_entries, with_tables, write_entries
@@ -316,11 +316,6 @@ class PostgresDump:
             "large_objects": moment.facts.large_objects,
             "parents": {table.name: list(table.parents) for table in moment.tables if table.parents},
         }
-
-
-def encryption_of(keys: Keys | None) -> Encryption | None:
-    """The keys as the pipeline wants them."""
-    return Encryption(recipients=keys.recipients, identities=keys.identities) if keys else None
 
 
 def name_of(entry: Entry) -> str:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from bascule.databases.postgres.address import without_secrets
 from bascule.databases.postgres.archive import Entry, read_entries
 from bascule.databases.postgres.digests import read_digests
-from bascule.databases.postgres.dump import PostgresDump, encryption_of, missing_rights, usual_workers
+from bascule.databases.postgres.dump import PostgresDump, missing_rights, usual_workers
 from bascule.databases.postgres.dump_catalog import oids_of, read_database, read_tables
 from bascule.databases.postgres.dump_task import settings_sql
 from bascule.databases.postgres.dump_workers import Workers
 from bascule.databases.postgres.load import Source
 from bascule.databases.postgres.pg_tools import PgTools, find_tools
 from bascule.databases.postgres.tool_access import Access
-from bascule.domain.backup import Manifest, TableDigest
+from bascule.domain.backup import TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import BasculeError, MigrationFailed, Refused
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Stored, Verified, Watch
 
 if TYPE_CHECKING:
     import psycopg
@@ -73,26 +73,22 @@ class PostgresDumper:
 
     def verify(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Verified:
         """As the port. A role with CREATEDB proves schema and rows, another one rows."""
         from bascule.databases.postgres.scratch import verify
 
-        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        source = Source(backup)
         with self._told():
             return verify(self._access, source, major=self._major(), tables=tables, psql=self._psql(), watch=watch)
 
     def restore(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         guard: Guard | None = None,
         watch: Watch | None = None,
@@ -100,7 +96,7 @@ class PostgresDumper:
         """As the port: one transaction, with the tables locked while their rows come in."""
         from bascule.databases.postgres.restore import restore_in_place
 
-        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        source = Source(backup)
         with self._told():
             tools = self._own_tools(prove=False)
             return restore_in_place(
@@ -109,65 +105,57 @@ class PostgresDumper:
 
     def made_since(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         words: frozenset[str] | None = None,
     ) -> Sequence[str]:
         """As the port."""
         from bascule.databases.postgres.restore import made_since
 
-        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        source = Source(backup)
         with self._told():
             tools = self._own_tools(prove=False)
             return made_since(self._access, source, tools=tools, schema=self._schema, tables=tables, words=words)
 
     def restore_beside(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Sequence[Beside]:
         """As the port: tables ``beside_…`` in Bascule's schema."""
         from bascule.databases.postgres.beside import restore_beside
 
-        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        source = Source(backup)
         with self._told():
             return restore_beside(self._access, source, schema=self._schema, tables=tables, watch=watch)
 
     def restore_to(
         self,
-        manifest: Manifest,
+        backup: Stored,
         name: str,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         watch: Watch | None = None,
     ) -> Restored:
         """As the port: a database of that name on the server of this one."""
         from bascule.databases.postgres.scratch import restore_to
 
-        source = Source(manifest, store=store, encryption=encryption_of(encryption))
+        source = Source(backup)
         with self._told():
             return restore_to(self._access, source, name, watch=watch)
 
     def export(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         write: Callable[[bytes], object],
     ) -> None:
         """As the port, for psql. No server is asked."""
         from bascule.databases.postgres.export import export
 
-        export(Source(manifest, store=store, encryption=encryption_of(encryption)), write)
+        export(Source(backup), write)
 
     def digests(self, tables: Sequence[str] | None = None) -> Mapping[str, TableDigest]:
         """As the port."""
@@ -182,19 +170,17 @@ class PostgresDumper:
 
     def digests_of(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
         """As the port: the rows of a backup without digests are loaded into temporary tables."""
-        if any(digest.columns for digest in manifest.digests.values()):
-            return manifest.digests
+        if any(digest.columns for digest in backup.manifest.digests.values()):
+            return backup.manifest.digests
         from bascule.databases.postgres.scratch import digests_in
 
         with self._told():
-            return digests_in(self._access, Source(manifest, store=store, encryption=encryption_of(encryption)), tables)
+            return digests_in(self._access, Source(backup), tables)
 
     def sweep(self) -> Sequence[str]:
         """As the port: databases named ``bascule_scratch_…``."""

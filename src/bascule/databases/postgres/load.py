@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bascule.backups.bundle import Cutter
-from bascule.backups.encryption import Encryption
+from bascule.backups.encryption import encryption_of
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import read_stream, verify_stored
 from bascule.databases.postgres.archive import Entry, stored_entries
@@ -21,10 +21,9 @@ from bascule.databases.postgres.dump_catalog import Column, Table
 from bascule.databases.postgres.dump_task import SETTINGS
 from bascule.databases.postgres.message import literal
 from bascule.databases.postgres.row_sums import RowSum
-from bascule.domain.backup import Manifest, Member, StreamRecord
+from bascule.domain.backup import Member, StreamRecord
 from bascule.errors import MigrationFailed, Refused
-from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Watch
+from bascule.ports.dump import Stored, Watch
 
 if TYPE_CHECKING:
     import psycopg
@@ -64,14 +63,16 @@ class Rows:
 class Source:
     """A backup to restore from."""
 
-    def __init__(self, manifest: Manifest, *, store: BackupStore, encryption: Encryption | None) -> None:
+    def __init__(self, backup: Stored) -> None:
+        manifest = backup.manifest
         if manifest.dialect != "postgresql":
             raise Refused(
                 f"The backup {manifest.id} is one of {manifest.dialect}.",
                 code="backup_dialect",
                 hint="Restore it into a database of that kind.",
             )
-        self.manifest, self._store, self._encryption = manifest, store, encryption
+        self.manifest, self._store = manifest, backup.store
+        self._encryption = encryption_of(backup.keys)
         self._verified: set[str] = set()
 
     def rows(self, tables: Collection[str] | None = None) -> list[Rows]:

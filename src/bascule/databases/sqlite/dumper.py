@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from bascule.backups.encryption import Encryption
+from bascule.backups.encryption import encryption_of
 from bascule.databases.sqlite.copies import sweep_copies
 from bascule.databases.sqlite.digests import read_digest
 from bascule.databases.sqlite.dump import dump
@@ -15,11 +15,11 @@ from bascule.databases.sqlite.location import Location, locate
 from bascule.databases.sqlite.opening import open_database
 from bascule.databases.sqlite.restore import Source, digests_of, export, made_since, restore, restore_to, verify
 from bascule.databases.sqlite.tables import chosen, read_tables
-from bascule.domain.backup import Manifest, TableDigest
+from bascule.domain.backup import TableDigest
 from bascule.domain.statement import Dialect
 from bascule.errors import LockNotAvailable, MigrationFailed, TargetUnreachable
 from bascule.ports.backup_store import BackupStore
-from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Verified, Watch
+from bascule.ports.dump import Beside, Dumped, DumpRequest, Guard, Keys, Restored, Stored, Verified, Watch
 
 _PATIENCE = 10.0
 
@@ -57,55 +57,47 @@ class SqliteDumper:
         """As the port."""
         with self._told():
             self._open().close()
-            return dump(self._location, request, store=store, encryption=_encryption(encryption), watch=watch)
+            return dump(self._location, request, store=store, encryption=encryption_of(encryption), watch=watch)
 
     def verify(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Verified:
         """As the port."""
         with self._told():
-            return verify(self._location, self._source(manifest, store, encryption), tables=tables, watch=watch)
+            return verify(self._location, Source(backup), tables=tables, watch=watch)
 
     def restore(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         guard: Guard | None = None,
         watch: Watch | None = None,
     ) -> Restored:
         """As the port. Tables that were made since are kept beside those of the backup."""
         with self._told():
-            source = self._source(manifest, store, encryption)
+            source = Source(backup)
             return restore(self._location, source, tables=tables, guard=guard, watch=watch)
 
     def made_since(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         words: frozenset[str] | None = None,
     ) -> Sequence[str]:
         """As the port."""
         with self._told():
-            return made_since(self._location, self._source(manifest, store, encryption), tables=tables, words=words)
+            return made_since(self._location, Source(backup), tables=tables, words=words)
 
     def restore_beside(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
         watch: Watch | None = None,
     ) -> Sequence[Beside]:
@@ -113,33 +105,29 @@ class SqliteDumper:
         from bascule.databases.sqlite.beside import restore_beside
 
         with self._told():
-            source = self._source(manifest, store, encryption)
+            source = Source(backup)
             return restore_beside(self._location, source, tables=tables, watch=watch)
 
     def restore_to(
         self,
-        manifest: Manifest,
+        backup: Stored,
         name: str,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         watch: Watch | None = None,
     ) -> Restored:
         """As the port: a new file at that path or address."""
         with self._told():
-            return restore_to(locate(name).path, self._source(manifest, store, encryption), watch=watch)
+            return restore_to(locate(name).path, Source(backup), watch=watch)
 
     def export(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         write: Callable[[bytes], object],
     ) -> None:
         """As the port, for the program sqlite3."""
         with self._told():
-            export(self._source(manifest, store, encryption), self._location.path, write)
+            export(Source(backup), self._location.path, write)
 
     def digests(self, tables: Sequence[str] | None = None) -> Mapping[str, TableDigest]:
         """As the port."""
@@ -150,17 +138,15 @@ class SqliteDumper:
 
     def digests_of(
         self,
-        manifest: Manifest,
+        backup: Stored,
         *,
-        store: BackupStore,
-        encryption: Keys | None,
         tables: Sequence[str] | None = None,
     ) -> Mapping[str, TableDigest]:
         """As the port: of all tables, whichever are asked for."""
-        if any(digest.columns for digest in manifest.digests.values()):
-            return manifest.digests
+        if any(digest.columns for digest in backup.manifest.digests.values()):
+            return backup.manifest.digests
         with self._told():
-            return digests_of(self._location, self._source(manifest, store, encryption))
+            return digests_of(self._location, Source(backup))
 
     def sweep(self) -> Sequence[str]:
         """As the port: folders named ``.NAME.bascule-copy-…`` beside the database."""
@@ -168,9 +154,6 @@ class SqliteDumper:
 
     def close(self) -> None:
         """Nothing is held between calls."""
-
-    def _source(self, manifest: Manifest, store: BackupStore, encryption: Keys | None) -> Source:
-        return Source(manifest, store=store, encryption=_encryption(encryption))
 
     def _open(self) -> _Closing:
         found = open_database(self._location, read_only=True, wait=_PATIENCE, on_progress=None, every=0)
@@ -209,10 +192,6 @@ class _Closing:
     def close(self) -> None:
         """At once."""
         self._connection.close()
-
-
-def _encryption(keys: Keys | None) -> Encryption | None:
-    return Encryption(recipients=keys.recipients, identities=keys.identities) if keys else None
 
 
 def _failed(location: Location, words: str) -> MigrationFailed:

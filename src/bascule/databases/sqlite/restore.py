@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bascule.backups.encryption import Encryption
+from bascule.backups.encryption import encryption_of
 from bascule.backups.naming import stream_path
 from bascule.backups.pipeline import read_stream, verify_stored
 from bascule.databases.sqlite.copies import copy_beside
@@ -30,13 +30,13 @@ from bascule.databases.sqlite.tables import (
     read_tables,
     read_views,
 )
-from bascule.domain.backup import Manifest, StreamRecord, TableDigest
+from bascule.domain.backup import StreamRecord, TableDigest
 from bascule.errors import LockNotAvailable, MigrationFailed, Refused
-from bascule.ports.backup_store import BackupStore
 from bascule.ports.dump import (
     Difference,
     Guard,
     Restored,
+    Stored,
     Verified,
     Watch,
     newer_objects,
@@ -53,14 +53,16 @@ _LOOKS = 5
 class Source:
     """A backup to restore from."""
 
-    def __init__(self, manifest: Manifest, *, store: BackupStore, encryption: Encryption | None) -> None:
+    def __init__(self, backup: Stored) -> None:
+        manifest = backup.manifest
         if manifest.dialect != "sqlite":
             raise Refused(
                 f"The backup {manifest.id} is one of {manifest.dialect}.",
                 code="backup_dialect",
                 hint="Restore it into a database of that kind.",
             )
-        self.manifest, self._store, self._encryption = manifest, store, encryption
+        self.manifest, self._store = manifest, backup.store
+        self._encryption = encryption_of(backup.keys)
 
     @property
     def record(self) -> StreamRecord:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from bascule.errors import UsageError
@@ -17,7 +19,18 @@ from bascule.services.context import Context
 
 Limit = Annotated[int, Query(ge=0, le=100_000, description="Entries of each list; 0: all.")]
 Cursor = Annotated[str | None, Query(pattern=CURSOR, description="`nextCursor` of the answer before.")]
-Day = Annotated[date | datetime | None, Query(description="A day or a moment, in UTC.")]
+
+
+def _looks_like_one(given: Any) -> Any:
+    """Seconds since 1970, which the library would take for a day, are none here."""
+    if isinstance(given, str) and not re.match(r"\d{4}-\d{2}-\d{2}", given, re.ASCII):
+        raise ValueError("write 2026-11-23, or 2026-11-23T14:30:00Z")
+    return given
+
+
+Day = Annotated[
+    date | datetime | None, BeforeValidator(_looks_like_one), Query(description="A day or a moment, in UTC.")
+]
 
 
 _UNCHANGED = {304: "As it was when you asked last (If-None-Match)"}

@@ -53,9 +53,9 @@ def add(router: APIRouter, controller: MigrationController) -> None:
     ) -> Response:
         name = await controller.readers.ask(lambda context: _ended(controller, context, id))
         by = {"name": who.name, "role": who.role, "how": who.how, "from": place_of(request)}
-        arguments = {"name": name, "answer": body.answer if body is not None else None}
-        job = controller.work.start("recover", arguments, run_id=id, by=by, trace=trace_of(request))
-        return await controller.followed(job, name, later=is_later(prefer))
+        arguments = {"answer": body.answer if body is not None else None}
+        later, trace = is_later(prefer), trace_of(request)
+        return await controller.go_on("recover", name, arguments, run_id=id, by=by, later=later, trace=trace)
 
 
 def _ended(controller: MigrationController, context: Context, run_id: str) -> str:

@@ -55,7 +55,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         last_event_id: Annotated[str | None, Header(max_length=20)] = None,
     ) -> Response:
         after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-        told = await controller.streams.open(id, after, lambda: controller.doorman.identities.still_good(who))
+        told = await controller.streams.open(id, after, lambda: controller.doorman.identities.good_lately(who))
         if told is None:
             # A browser that comes again after the end stays away from then on.
             return Response(status_code=204)

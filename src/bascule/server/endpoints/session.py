@@ -12,13 +12,14 @@ from starlette.responses import Response
 
 from bascule.access.principal import Principal
 from bascule.domain.run import iso
+from bascule.errors import BasculeError
 from bascule.server import examples
 from bascule.server.answers import answer
 from bascule.server.asking import own_origin
 from bascule.server.controller import MigrationController
 from bascule.server.describing import CHANGING, answers
 from bascule.server.identities import COOKIE, Unauthenticated
-from bascule.server.problems import Problem
+from bascule.server.problems import Problem, status_of, told
 
 
 class LogIn(BaseModel):
@@ -38,7 +39,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             session = await asyncio.to_thread(controller.doorman.session, request)
         except Unauthenticated:
             raise _nobody() from None
-        return answer(_told(controller, session.principal, session.csrf))
+        return answer(_shown(controller, session.principal, session.csrf))
 
     @router.post("/session", summary="Log in with a token", responses=answers(examples.SESSION, also=CHANGING))
     async def log_in(request: Request, body: LogIn) -> Response:
@@ -47,11 +48,10 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         try:
             principal = await asyncio.to_thread(identities.authenticate, body.token)
         except Unauthenticated as stranger:
-            await controller.doorman.denied(request, "", "log in", stranger.why)
-            raise _nobody() from None
+            raise await controller.doorman.refused(request, stranger, "log in") from None
         await controller.doorman.admitted(request, principal, "log in")
         cookie, session, seconds = identities.begin_session(principal)
-        response = answer(_told(controller, session.principal, session.csrf), "Logged in")
+        response = answer(_shown(controller, session.principal, session.csrf), "Logged in")
         response.set_cookie(
             COOKIE,
             cookie,
@@ -63,9 +63,16 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         )
         return response
 
-    @router.delete("/session", summary="Log out", responses=answers(None))
+    @router.delete("/session", summary="Log out", responses=answers(None, also=CHANGING))
     async def log_out(request: Request) -> Response:
-        response = answer(None, "Logged out")
+        session = await controller.doorman.leaving(request)
+        try:
+            await asyncio.to_thread(identities.end_session, session)
+            response = answer(None, "Logged out")
+        except BasculeError as problem:
+            # The browser and this server forget it all the same.
+            response = told(status_of(problem), problem.message, problem.as_dict(), controller.settings.clean)
+        await controller.doorman.admitted(request, session.principal, "log out")
         response.delete_cookie(COOKIE, path=request.scope.get("root_path", "") or "/", httponly=True, samesite="strict")
         return response
 
@@ -85,7 +92,7 @@ def _nobody() -> Problem:
     )
 
 
-def _told(controller: MigrationController, principal: Principal, csrf: str) -> dict[str, Any]:
+def _shown(controller: MigrationController, principal: Principal, csrf: str) -> dict[str, Any]:
     address = controller.settings.address
     return {
         "name": principal.name,

@@ -17,7 +17,7 @@ from bascule.server.describing import CHANGING, answers
 from bascule.services.context import Context
 
 Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
-Measure = Annotated[float, Field(ge=0, le=1e15)]
+Measure = Annotated[float, Field(ge=0, le=1e15, strict=True)]
 
 
 class Record(BaseModel):

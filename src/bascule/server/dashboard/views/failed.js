@@ -1,10 +1,10 @@
 // What failed: the error, what is true of the database, the next step, and a button where the next step is to go on.
 
-import { send } from "../api.js";
 import { h } from "../dom.js";
-import { look, mayChange, state } from "../state.js";
+import { mayChange, state } from "../state.js";
 import { ask } from "./ask.js";
-import { badge, button, card, say, when } from "./parts.js";
+import { begin } from "./begin.js";
+import { badge, button, card, when } from "./parts.js";
 
 export function failed() {
   const runs = state.status?.failed ?? [];
@@ -34,9 +34,7 @@ function recover(run) {
     ],
     word: "Recover",
     act: async () => {
-      await send("POST", `runs/${encodeURIComponent(run.id)}/recover`, {}, { later: true });
-      say(`${run.name} is being finished.`);
-      await look(true);
+      await begin(`runs/${encodeURIComponent(run.id)}/recover`, {}, run.name, `${run.name} is being finished.`);
     },
   });
 }

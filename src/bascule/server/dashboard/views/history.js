@@ -3,15 +3,17 @@
 import { send } from "../api.js";
 import { h } from "../dom.js";
 import { duration } from "../format.js";
-import { look, mayChange, state } from "../state.js";
+import { mayChange, state } from "../state.js";
 import { ask } from "./ask.js";
-import { badge, button, card, nothing, say, when } from "./parts.js";
+import { begin } from "./begin.js";
+import { badge, button, card, nothing, when } from "./parts.js";
+import { timeline } from "./timeline.js";
 
 export function history() {
   const runs = state.runs ?? [];
   const last = state.status?.completed?.[0]?.name;
   return card("history", "History", {},
-    runs.length ? drawn(runs) : nothing("Nothing has run yet."),
+    runs.length ? timeline(runs) : nothing("Nothing has run yet."),
     runs.length ? h("div", { key: "history-table", class: "scroll", tabindex: "0", role: "group", "aria-label": "Runs" }, h("table", {},
       h("thead", {}, h("tr", {}, ["migration", "result", "estimated", "took", "when", ""].map((word, place) => h("th", { scope: "col", class: place === 2 || place === 3 ? "number" : null }, word || h("span", { class: "unseen" }, "actions"))))),
       h("tbody", {}, runs.map((run) => h("tr", { key: `ran-${run.id}-${run.timestamp}` },
@@ -38,23 +40,7 @@ async function back(name) {
     word: "Roll back",
     kind: "danger",
     act: async () => {
-      await send("POST", "rollback", { migrationName: name, acceptDataLoss: losses.length > 0 }, { later: true });
-      say(`The rollback of ${name} has begun.`);
-      await look(true);
+      await begin("rollback", { migrationName: name, acceptDataLoss: losses.length > 0 }, name, `The rollback of ${name} has begun.`);
     },
   });
-}
-
-/** A bar a run, oldest on the left, height by the logarithm of its time; the outline is what was estimated. */
-function drawn(runs) {
-  const shown = runs.slice(0, 60).reverse();
-  const high = (ms) => Math.max(3, Math.min(70, Math.log10(Math.max(1, ms ?? 1)) * 14));
-  const wide = 14;
-  return h("div", { key: "timeline", class: "scroll", tabindex: "0", role: "group", "aria-label": "Timeline" },
-    h("svg", { width: Math.max(200, shown.length * wide + 8), height: 84, role: "img", "aria-label": `Timeline of the last ${shown.length} runs: the bar is the time taken, the outline the time estimated; the table below says the same` },
-      shown.map((run, place) => h("g", { key: `bar-${run.id}-${run.timestamp}` },
-        h("title", {}, `${run.name}: ${run.interrupted ? "interrupted" : run.status}, ${duration(run.executionTime)}${run.estimatedDuration ? `, estimated ${duration(run.estimatedDuration)}` : ""}`),
-        h("rect", { class: run.status, x: 4 + place * wide, y: 78 - high(run.executionTime), width: wide - 5, height: high(run.executionTime), rx: 2 }),
-        run.estimatedDuration ? h("rect", { class: "guess", x: 2.5 + place * wide, y: 78 - high(run.estimatedDuration), width: wide - 2, height: high(run.estimatedDuration) }) : null)),
-      h("line", { class: "edge", x1: 0, x2: Math.max(200, shown.length * wide + 8), y1: 78.5, y2: 78.5 })));
 }

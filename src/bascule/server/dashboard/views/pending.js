@@ -1,13 +1,13 @@
 // What would run: the plan as a graph and as a list, with impact, ways back and estimates; and the buttons.
 
-import { get, send } from "../api.js";
+import { send } from "../api.js";
 import { h } from "../dom.js";
 import { count, duration } from "../format.js";
-import { look, may, mayChange, state } from "../state.js";
+import { may, mayChange, state } from "../state.js";
 import { ask, tell } from "./ask.js";
+import { begin } from "./begin.js";
+import { graph, isDrawn } from "./graph.js";
 import { badge, button, card, nothing, say } from "./parts.js";
-
-const MOST_DRAWN = 40;
 
 export function pending() {
   const running = new Set((state.status?.running ?? []).map((each) => each.name));
@@ -18,12 +18,13 @@ export function pending() {
   return card("pending", "Pending: what would run", { end: total },
     names.length ? null : nothing("Nothing is pending."),
     state.planProblem ? h("p", { class: "words-bad" }, `The plan cannot be made: ${state.planProblem.message} ${state.planProblem.hint}`) : null,
-    plan.size > 1 && plan.size <= MOST_DRAWN ? graph([...plan.values()]) : null,
+    isDrawn([...plan.values()]) ? graph([...plan.values()]) : null,
     h("ol", { class: "rows" }, names.map((each) => one(each, plan.get(each.name)))));
 }
 
 function one(each, planned) {
-  const losses = planned?.losses ?? [];
+  const own = `${each.name}: `;
+  const losses = (planned?.losses ?? []).map((loss) => (loss.startsWith(own) ? loss.slice(own.length) : loss));
   return h("li", { key: `pending-${each.name}` },
     h("div", { class: "line" },
       h("h3", {}, each.name),
@@ -79,40 +80,7 @@ async function execute(name) {
     word: "Execute",
     act: async () => {
       const asked = { migrationName: name, acceptDataLoss: losses.length > 0 };
-      await send("POST", "execute", plan.id ? { ...asked, planId: plan.id } : asked, { later: true });
-      say(`${name} has begun.`);
-      await look(true);
+      await begin("execute", plan.id ? { ...asked, planId: plan.id } : asked, name, `${name} has begun.`);
     },
   });
-}
-
-/** Columns by the longest way from the start; within a column in plan order. */
-function graph(plan) {
-  const column = new Map();
-  const known = new Set(plan.map((each) => each.name));
-  for (const each of plan) column.set(each.name, Math.max(0, ...each.dependencies.filter((name) => known.has(name)).map((name) => (column.get(name) ?? 0) + 1)));
-  const rows = [];
-  const places = new Map();
-  for (const each of plan) {
-    const x = column.get(each.name);
-    rows[x] = (rows[x] ?? 0) + 1;
-    places.set(each.name, [12 + x * 212, 12 + (rows[x] - 1) * 54]);
-  }
-  const width = 24 + (Math.max(...column.values()) + 1) * 212 - 24;
-  const height = 12 + Math.max(...rows) * 54;
-  const edges = plan.flatMap((each) => each.dependencies.filter((name) => places.has(name)).map((name) => {
-    const [fromX, fromY] = places.get(name);
-    const [x, y] = places.get(each.name);
-    return h("path", { class: "edge", d: `M${fromX + 188} ${fromY + 20} C${fromX + 202} ${fromY + 20} ${x - 14} ${y + 20} ${x} ${y + 20}` });
-  }));
-  const nodes = plan.map((each) => {
-    const [x, y] = places.get(each.name);
-    const short = each.name.length > 26 ? `…${each.name.slice(-25)}` : each.name;
-    return h("g", { key: `node-${each.name}` }, h("title", {}, each.name),
-      h("rect", { class: `node ${each.dataImpact}`, x, y, width: 188, height: 42, rx: 6 }),
-      h("text", { x: x + 8, y: y + 17 }, short),
-      h("text", { class: "soft", x: x + 8, y: y + 33 }, `${each.dataImpact} · back: ${each.wayBack}`));
-  });
-  return h("div", { key: "graph", class: "scroll", tabindex: "0", role: "group", "aria-label": "The plan, drawn" },
-    h("svg", { width, height, role: "img", "aria-label": `${count(plan.length, "pending migration")} and what they depend on; the list below says the same` }, edges, nodes));
 }

@@ -1,0 +1,56 @@
+"""By which names the server may be asked.
+
+A page of a stranger can make its own name lead to this machine (DNS rebinding); a browser then takes the two for one
+site. What it cannot do is send another ``Host`` than its own name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Names between commas, as a setting has them."""
+    return frozenset(name for each in text.split(",") if (name := _plain(each)))
+
+
+def is_known(host: str, names: Iterable[str]) -> bool:
+    """Whether a ``Host`` is this machine's own, an address (which nobody can make lead elsewhere), or one of the
+    names.
+    """
+    try:
+        name = _plain(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+    if name == "localhost" or name in {_plain(each) for each in names}:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def same_origin(origin: str, scheme: str, host: str) -> bool:
+    """Whether an ``Origin`` is the one of a page that was asked for by this scheme and ``Host``."""
+    found = _parts(origin)
+    return found is not None and found == _parts(f"{scheme}://{host}")
+
+
+def _parts(address: str) -> tuple[str, str, int | None] | None:
+    try:
+        read = urlsplit(address)
+        port = read.port
+    except ValueError:
+        return None
+    if not read.hostname or read.path or read.query or read.fragment or "@" in read.netloc:
+        return None
+    return read.scheme, _plain(read.hostname), port if port is not None else _PORTS.get(read.scheme)
+
+
+def _plain(name: str) -> str:
+    return name.strip().strip("[]").rstrip(".").lower()
