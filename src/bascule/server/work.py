@@ -32,8 +32,9 @@ _DIED: Mapping[str, Any] = {
 }
 
 
-_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 0.0}
-"""Who asks a server is told at once who has the lease: a worker that waits would keep others out."""
+_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 2.0}
+"""Who asks a server is told at once who has the lease: a worker that waits would keep others out. This is enough for a
+server that settles what was broken off."""
 LOOKS = frozenset({"validate", "rules", "plan", "rollback_plan"})
 """What changes nothing. It has places of its own: however many runs are under way, one may look."""
 
