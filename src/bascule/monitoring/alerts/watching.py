@@ -197,6 +197,9 @@ def _settled(target: Target, known: Sequence[Alert]) -> list[Settled]:
             about = [each for each in facts if each.data.get("id") == alert.subject]
             ends = [each for each in about if each.kind == "backup_removed" or each.data.get("good")]
             why = "the backup was proved, or removed"
+        elif alert.rule == "validation_failed" and not alert.migration:
+            ends = list(target.journal(kinds=("validation_passed",), after=alert.fact, limit=1))
+            why = "a look at all data found no errors"
         elif alert.rule in rules.RUNS:
             ends = _ends(target, alert, ("run_completed", "rolled_back"))
             why = "the migration has been run"
