@@ -14,6 +14,7 @@ from bascule.domain.run import Run
 from bascule.errors import UsageError
 from bascule.server.tasks import ENDED, REQUESTED
 from bascule.services.history import ENDS
+from bascule.services.status import expected_ms
 
 if TYPE_CHECKING:
     from bascule.services.context import Context
@@ -74,6 +75,7 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         name=first.migration,
         timestamp=first.at or datetime(1970, 1, 1, tzinfo=UTC),
         execution_ms=_took(context, closing),
+        estimated_ms=_expected(facts, closing),
         status=status,  # type: ignore[arg-type]
         direction=first.direction,  # type: ignore[arg-type]
         error=error,
@@ -127,6 +129,12 @@ def _took(context: Context, closing: Fact | None) -> int:
     if closing.data.get("ms"):
         return int(closing.data["ms"])
     return next((entry.execution_ms for entry in context.target.ledger() if entry.run_id == closing.run_id), 0)
+
+
+def _expected(facts: Sequence[Fact], closing: Fact | None) -> int:
+    if closing is not None and closing.data.get("estimatedMs"):
+        return int(closing.data["estimatedMs"])
+    return next((ms for ms in map(expected_ms, facts) if ms), 0)
 
 
 def _last(facts: Sequence[Fact], kind: str) -> Fact | None:

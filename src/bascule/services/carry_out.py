@@ -451,7 +451,9 @@ class CarryOut:
         up = self.planned.direction == "up"
         notes = list(self._notes) or None
         ms = None if self.planned.transactional else self.elapsed_ms()
-        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms)
+        return self._fact(
+            "run_completed" if up else "rolled_back", notes=notes, ms=ms, estimatedMs=self.planned.estimated_ms
+        )
 
     def _append(self, fact: Fact, *, durable: bool) -> None:
         self.context.target.append((fact,), durable=durable)
@@ -523,7 +525,10 @@ class CarryOut:
 
     def _write_failure(self, error: BasculeError) -> None:
         try:
-            self._append(self._fact("run_failed", error=error.message, state=error.state), durable=True)
+            self._append(
+                self._fact("run_failed", error=error.message, state=error.state, estimatedMs=self.planned.estimated_ms),
+                durable=True,
+            )
         except (BasculeError, WorkFailed) as problem:
             self.context.say(f"The failure could not be written to the journal: {problem}")
 
