@@ -103,11 +103,23 @@ def is_over(context: Context, facts: Sequence[Fact], *, here: bool) -> bool:
 
 def at_work(context: Context, facts: Sequence[Fact]) -> bool:
     """Whether the process of that run still works on it: it holds the lease, or lives on this machine."""
-    owner = next((str(fact.data["owner"]) for fact in reversed(facts) if fact.data.get("owner")), "")
+    owner = _named_owner(facts)
     holder = context.target.holder()
     if holder is not None and (not owner or holder.owner == owner):
         return True
     return bool(owner) and lives_here(owner, context.owner)
+
+
+def owner_of(context: Context, facts: Sequence[Fact]) -> str:
+    """Whose run it is, as ``user@host:pid``: as its facts say, or who holds the lease while it has not ended; empty
+    where nobody can tell.
+    """
+    holder = context.target.holder()
+    return _named_owner(facts) or (holder.owner if holder is not None else "")
+
+
+def _named_owner(facts: Sequence[Fact]) -> str:
+    return next((str(fact.data["owner"]) for fact in reversed(facts) if fact.data.get("owner")), "")
 
 
 def lives_here(owner: str, own: str) -> bool:
