@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
-from bascule.domain.alert import ONE_OFF, TELLING, Alert
+from bascule.domain.alert import ONE_OFF, Alert
 from bascule.errors import UsageError
 from bascule.ports.state import StateDoor
 from bascule.services.context import Context
@@ -69,17 +69,6 @@ def resolve(context: Context, alert_id: str, by: str) -> Alert:
         return replace(alert, resolved_at=now, resolution=f"{by[:_LONGEST]} said so")
 
     return _changed(context, alert_id, change)
-
-
-def anything_new(context: Context, door: StateDoor) -> bool:
-    """Something may have to be done about alerts: one is open, or there are facts that nobody has looked at."""
-    about = door.about()
-    if not about:
-        return False
-    found = state.places(door.read, about).alerts or state.Place()
-    if any(fact.number not in found.seen for fact in context.target.journal(kinds=TELLING, after=found.upto)):
-        return True
-    return bool(door.read("SELECT 1 FROM @alert WHERE target = ? AND resolved_at IS NULL LIMIT 1", (about,)))
 
 
 def _changed(context: Context, alert_id: str, change: Callable[[Alert], Alert]) -> Alert:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bascule.domain.alert import TELLING, Alert, Raised, Settled
+from bascule.domain.alert import Alert, Raised, Settled
 from bascule.domain.health import Health
 from bascule.domain.history import Fact
 from bascule.domain.run import iso
+from bascule.domain.telling import TELLING
 from bascule.monitoring.alerts import events, rules
 from bascule.monitoring.alerts.deciding import Decided, decide
 from bascule.monitoring.alerts.policy import AlertPolicy
