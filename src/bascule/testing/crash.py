@@ -44,6 +44,7 @@ from bascule.ports.database import (
     Meanwhile,
     Observation,
     Performed,
+    Progress,
     Target,
     TargetInfo,
     Watch,
@@ -208,6 +209,9 @@ class CrashingTarget:
 
     def holder(self) -> Holder | None:
         return self._target.holder()
+
+    def doing(self, holder: Holder) -> Progress | None:
+        return self._target.doing(holder)
 
     def observe(self, effect: Effect) -> Observation:
         call = f"observe {effect.action} {effect.name}".rstrip()

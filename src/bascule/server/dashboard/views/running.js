@@ -15,7 +15,8 @@ export function running() {
 
 function one(run) {
   const event = state.live.get(run.id);
-  const data = event?.data ?? {};
+  // What a command line began is told by the status; it has no stream of progress.
+  const data = event?.data ?? run.progress ?? {};
   const percent = data.percent ?? null;
   const steps = data.steps ? `step ${data.step ?? 1} of ${data.steps}` : "";
   return h("li", { key: `run-${run.id}` },
