@@ -83,9 +83,14 @@ class EnhancedMigrationService:
             accept_data_loss=accept_data_loss,
             reason=yes_production,
         )
-        with self._context(
-            "execute_migration", quiet=not monitor_progress, name=name, yes_production=yes_production
-        ) as context:
+        given: dict[str, Any] = {
+            "validate_before": validate_before,
+            "create_backup": create_backup,
+            "rollback_on_failure": rollback_on_failure,
+            "accept_data_loss": accept_data_loss,
+            "yes_production": yes_production,
+        }
+        with self._context("execute_migration", quiet=not monitor_progress, name=name, **given) as context:
             from bascule.planning.names import find
 
             full = find(name, context.source.listing()).name
@@ -104,11 +109,18 @@ class EnhancedMigrationService:
         yes_production: str | None = None,
     ) -> Report:
         """Apply everything that is pending, or up to one, or the first few. Raises as `execute_migration`."""
-        with self._context("execute_pending", to=to, steps=steps, yes_production=yes_production) as context:
-            return up(context, UpRequest(to=to, steps=steps, accept_data_loss=accept_data_loss, reason=yes_production))
+        request = UpRequest(to=to, steps=steps, accept_data_loss=accept_data_loss, reason=yes_production)
+        given: dict[str, Any] = {"accept_data_loss": accept_data_loss, "yes_production": yes_production}
+        with self._context("execute_pending", to=to, steps=steps, **given) as context:
+            return up(context, request)
 
     def rollback_migration(
-        self, name: str, backup_path: str | os.PathLike[str] | None = None, *, accept_data_loss: bool = False
+        self,
+        name: str,
+        backup_path: str | os.PathLike[str] | None = None,
+        *,
+        accept_data_loss: bool = False,
+        yes_production: str | None = None,
     ) -> Run:
         """Undo one migration, and before it those that depend on it. Answers its run, with `verdict` and `differences`.
 
@@ -118,7 +130,8 @@ class EnhancedMigrationService:
         Raises as `execute_migration`.
         """
         path = None if backup_path is None else os.fspath(backup_path)
-        return self.rollback(name, backup_path=path, accept_data_loss=accept_data_loss).runs[-1]
+        report = self.rollback(name, backup_path=path, accept_data_loss=accept_data_loss, yes_production=yes_production)
+        return report.runs[-1]
 
     def plan(self, *names: str, to: str | None = None, steps: int | None = None) -> PlanReport:
         """What `execute_pending` (or `execute_migration` of these) would do, in order. Raises what they would refuse
@@ -140,9 +153,12 @@ class EnhancedMigrationService:
         with self._context() as context:
             report = create_plan(context, names=tuple(names), to=to)
             if out is not None:
+                from bascule import wiring
                 from bascule.services.plan_file import write_plan
+                from bascule.services.trail import with_trail
 
-                write_plan(context, report.migrations, os.fspath(out))
+                trail = wiring.trail(self._settings, context.target, where="python")
+                write_plan(with_trail(context, trail), report.migrations, os.fspath(out))
             return report
 
     def execute_plan(self, path: str | os.PathLike[str], *, accept_data_loss: bool = False) -> Report:
@@ -151,7 +167,7 @@ class EnhancedMigrationService:
         """
         from bascule.services.plan_file import up_by_plan
 
-        with self._context("execute_plan", path=os.fspath(path)) as context:
+        with self._context("execute_plan", path=os.fspath(path), accept_data_loss=accept_data_loss) as context:
             return up_by_plan(context, UpRequest(accept_data_loss=accept_data_loss), os.fspath(path))
 
     def rollback(
@@ -163,14 +179,23 @@ class EnhancedMigrationService:
         backup_path: str | None = None,
         create_backup: bool = True,
         accept_data_loss: bool = False,
+        yes_production: str | None = None,
     ) -> Report:
         """Undo the last applied one, or one by name with those that depend on it, or the last few, or back to one.
-        Raises as
-        `execute_migration`.
+        On
+        production for the reason `yes_production`. Raises as `execute_migration`.
         """
         from bascule.services.rollback import rollback
 
-        with self._context("rollback", name=name, to=to, steps=steps, backup_path=backup_path) as context:
+        what: dict[str, Any] = {
+            "name": name,
+            "to": to,
+            "steps": steps,
+            "backup_path": backup_path,
+            "create_backup": create_backup,
+        }
+        given: dict[str, Any] = {"accept_data_loss": accept_data_loss, "yes_production": yes_production}
+        with self._context("rollback", **what, **given) as context:
             request = RollbackRequest(
                 name=name,
                 to=to,
@@ -178,6 +203,7 @@ class EnhancedMigrationService:
                 backup=backup_path,
                 make_backup=create_backup,
                 accept_data_loss=accept_data_loss,
+                reason=yes_production,
             )
             return rollback(context, request)
 
@@ -363,15 +389,21 @@ class BackupService:
         to: str | None = None,
         foreign: bool = False,
         accept_newer: bool = False,
+        yes_production: str | None = None,
     ) -> RestoreReport:
-        """In place, or `to` a new database. What is newer than the backup goes only with `accept_newer`.
+        """In place, or `to` a new database. What is newer than the backup goes only with `accept_newer`;
+        in place on production for the reason `yes_production`.
 
         Raises Refused (``newer_rows``, ``backup_damaged``, ``backup_foreign``…): nothing was touched.
         """
         from bascule.services.backup_restore import RestoreRequest, restore
 
-        request = RestoreRequest(backup=backup, tables=tuple(tables), to=to, foreign=foreign, yes=accept_newer)
-        with self._context("restore_backup", backup=backup, tables=list(tables), to=to, foreign=foreign) as context:
+        request = RestoreRequest(
+            backup=backup, tables=tuple(tables), to=to, foreign=foreign, yes=accept_newer, reason=yes_production
+        )
+        what: dict[str, Any] = {"backup": backup, "tables": list(tables), "to": to, "foreign": foreign}
+        given: dict[str, Any] = {"accept_newer": accept_newer, "yes_production": yes_production}
+        with self._context("restore_backup", **what, **given) as context:
             return restore(context, request)
 
     def _context(self, action: str = "", **what: Any) -> AbstractContextManager[Context]:
@@ -456,7 +488,7 @@ def _opened(
         if not action:
             yield context
             return
-        given = {name: value for name, value in what.items() if value not in (None, False, [], "")}
+        given: dict[str, Any] = {name: value for name, value in what.items() if value not in (None, [], "")}
         try:
             with audited(context, action, given):
                 yield context

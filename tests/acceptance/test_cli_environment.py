@@ -60,7 +60,8 @@ def test_a_mark_is_changed_only_when_that_is_said(project: Project) -> None:
     refused = project.run("init", "--environment", "staging", **url)
     assert refused.code == 3
     assert not (project.folder / "bascule.toml").exists(), "refused before anything was written"
-    project.well("init", "--environment", "staging", "--yes", **url)
+    assert "--yes-production" in project.run("init", "--environment", "staging", "--yes", **url).err
+    project.well("init", "--environment", "staging", "--yes", "--yes-production", "it is the rehearsal's copy", **url)
     project.well("up", MIGRATION_ENVIRONMENT="staging", **url)
 
 

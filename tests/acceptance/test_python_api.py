@@ -201,11 +201,15 @@ def test_production_refuses_a_loss_that_was_not_accepted(url: str, folder: Path)
     with pytest.raises(Refused, match="takes a plan"):
         production.migrations.execute_pending()
     production.migrations.execute_pending(yes_production="a test")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refused, match="a rollback takes a reason"):
         production.migrations.rollback_migration("AddUserCourseRelationship")
+    with pytest.raises(Refused) as caught:
+        production.migrations.rollback_migration("AddUserCourseRelationship", yes_production="a test")
     assert caught.value.code == "data_loss"
     assert "user_courses" in tables(url)
-    run = production.migrations.rollback_migration("AddUserCourseRelationship", accept_data_loss=True)
+    run = production.migrations.rollback_migration(
+        "AddUserCourseRelationship", accept_data_loss=True, yes_production="a test"
+    )
     assert run.verdict == "exact"
 
 

@@ -55,6 +55,11 @@ class GlobalOption(click.Option):
     """An option that may stand before or after the verb."""
 
 
+def yes_production(words: str) -> Callable[[Handler], Handler]:
+    """The option by which a protected target is changed for a reason. `words`: what it allows."""
+    return click.option("--yes-production", metavar="REASON", help=f"{words}; it is kept in the audit log.")
+
+
 def verb(name: str) -> Callable[[Handler], click.Command]:
     """Make a command of a function that takes the `Call` first; what it returns is the exit code (None: 0)."""
 

@@ -96,8 +96,7 @@ def _execute(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
         progress=given["monitorProgress"],
         rollback_on_failure=given["rollbackOnFailure"],
         accept_data_loss=given["acceptDataLoss"],
-        # The door has let in nobody but who may do that on production.
-        reason=f"asked for over REST by {task.asked_by.get('name', '')}, {task.asked_by.get('role', '')}",
+        let_in=True,
     )
     kept = given.get("planId")
     if kept is None:
@@ -113,7 +112,13 @@ def _rollback(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     from bascule.services.requests import RollbackRequest
     from bascule.services.rollback import rollback
 
-    request = RollbackRequest(name=given["name"], backup=given["backupPath"], accept_data_loss=given["acceptDataLoss"])
+    request = RollbackRequest(
+        name=given["name"],
+        backup=given["backupPath"],
+        accept_data_loss=given["acceptDataLoss"],
+        reason=given["reason"],
+        let_in=True,
+    )
     return _run(task, given["name"], "down", lambda context: rollback(context, request), _options(given))
 
 
@@ -239,7 +244,9 @@ def _plan(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     from bascule.services.approvals import hand_in
     from bascule.services.plan import create_plan
 
-    context = wiring.context(task.settings, publish=task.publish, say=task.say, read_only=True)
+    opened = wiring.context(task.settings, publish=task.publish, say=task.say, read_only=True)
+    who, where = task.asked_by.get("name", ""), task.asked_by.get("from", "rest")
+    context = dataclasses.replace(opened, trail=wiring.trail(task.settings, opened.target, where=where, who=who))
     with closing(context.target):
         report = create_plan(context, names=tuple(given["migrations"]), to=given["to"])
         data = report.as_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,16 @@ from bascule.errors import Refused, UsageError
 from bascule.planning.plan_text import plan_text
 from bascule.services.context import Context
 from bascule.services.environment import protected
+from bascule.services.trail import audited
 from bascule.state import plans
 from bascule.state.plans import Approval, KeptPlan
 
 if TYPE_CHECKING:
     from bascule.domain.plan import PlannedMigration
+
+
+_MOST = 100
+"""Migrations that the audit log names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,7 @@ class Stood:
     @property
     def approved(self) -> bool:
         """Enough people have given their word."""
-        return len(self.approvals) >= self.needed
+        return len(persons(each.approver for each in self.approvals)) >= self.needed
 
     def as_dict(self) -> dict[str, Any]:
         """In the JSON form."""
@@ -58,8 +63,12 @@ def hand_in(context: Context, planned: Sequence[PlannedMigration], author: str) 
 
 
 def keep(context: Context, plan: PlanFile, document: str) -> None:
-    """Hand in what was written down already."""
-    with closing(context.target.state()) as door:
+    """Hand in what was written down already; that stands in the audit log. Raises as `audited`."""
+    names = [each["name"] for each in json.loads(document)["migrations"]]
+    with (
+        audited(context, "plan", {"plan": plan.id, "migrations": names[:_MOST]}),
+        closing(context.target.state()) as door,
+    ):
         plans.add(
             door,
             KeptPlan(
@@ -128,8 +137,9 @@ def require_approved(context: Context, plan: PlanFile) -> None:
             code="plan_unapproved",
             hint="Hand this one in for itself: bascule plan --out FILE.",
         )
-    if kept is None or len(given) < needed:
-        have = ", ".join(each.approver for each in given) or "nobody"
+    have_given = persons(each.approver for each in given)
+    if kept is None or len(have_given) < needed:
+        have = ", ".join(have_given) or "nobody"
         raise Refused(
             f"The plan {plan.id} needs the approval of {needed} besides its author, and has that of {have}.",
             code="plan_unapproved",
@@ -139,4 +149,13 @@ def require_approved(context: Context, plan: PlanFile) -> None:
 
 def same_person(one: str, other: str) -> bool:
     """Whether two names stand for one: the command line's are user@host:pid."""
-    return one.partition("@")[0].casefold() == other.partition("@")[0].casefold()
+    return _person(one) == _person(other)
+
+
+def persons(names: Iterable[str]) -> list[str]:
+    """One name of each person, in their order: whoever has several tokens is one person as far as their names tell."""
+    return list({_person(each): each for each in reversed(list(names))}.values())[::-1]
+
+
+def _person(name: str) -> str:
+    return name.partition("@")[0].strip().casefold()

@@ -12,7 +12,7 @@ from bascule.domain.run import iso
 from bascule.errors import Refused
 from bascule.ports.dump import Guard, Restored
 from bascule.services.backups import Backups, known_backups, means, named, note, path_of, target_identity, watching
-from bascule.services.environment import guard_environment, protected
+from bascule.services.environment import guard_change, guard_environment, note_reason, protected
 from bascule.services.leasing import leased
 from bascule.services.situation import look
 
@@ -33,6 +33,8 @@ class RestoreRequest:
     foreign: bool = False
     """A backup of another target, or one that this target's journal does not know, is meant."""
     yes: bool = False
+    reason: str | None = None
+    """Why tables of a protected target may be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +79,13 @@ def restore(context: Context, request: RestoreRequest) -> RestoreReport:
     context.say(until_words(manifest))
     if request.to is not None:
         return _elsewhere(context, backups, manifest, request)
+    guard_change(context, "a restore", request.reason)
     context.target.prepare()
     with leased(context, f"restore of {manifest.id}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
         tables = request.tables or None
         goes, guard = accept_newer(context, backups, manifest, tables, accepted=request.yes)
+        note_reason(context, f"restore of {manifest.id}", (), request.reason)
         restored = put_back(context, backups, manifest, tables, guard=guard)
     ahead = tuple(each.name for each in look(context).applied if each.applied_at > manifest.until)
     return _report(backups, manifest, restored, goes, ahead)

@@ -19,7 +19,7 @@ from bascule.services.carry_out import CarryOut
 from bascule.services.checking import Checks, checks
 from bascule.services.choice import Choice, choose
 from bascule.services.context import Context
-from bascule.services.environment import guard_environment, guard_production, note_reason
+from bascule.services.environment import guard_environment, guard_run, note_reason
 from bascule.services.estimated import estimated
 from bascule.services.foresee import foresee
 from bascule.services.hooks import hooks_around, run_hooks
@@ -55,7 +55,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
         context.say(f"Warning: {words}")
     guard_environment(context)
     if planned:
-        guard_production(context, planned=request.plan is not None, reason=request.reason)
+        guard_run(context, request)
     fresh = _fresh(planned, situation)
     seen = foresee(context, fresh, wanted=request.backup)
     for words in seen.notices:
@@ -79,8 +79,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             if _changed(situation, now):
                 planned = _again(context, request, now, planned)
             _check_plan(context, request, now, planned)
-            if request.plan is None:
-                note_reason(context, planned, request.reason)
+            if planned:
+                note_reason(context, "up", [each.name for each in planned], request.reason)
             checked = checks(context, planned, wanted=request.validate)
             for words in checked.warnings():
                 context.say(f"Warning: {words}")

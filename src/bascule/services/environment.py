@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bascule.domain.history import Fact
-from bascule.domain.plan import PlannedMigration
 from bascule.errors import Refused
 from bascule.services.context import Context
+from bascule.services.requests import RollbackRequest, UpRequest
 
 
 def guard_environment(context: Context) -> None:
@@ -26,7 +26,8 @@ def guard_environment(context: Context) -> None:
             f"The target says it is {remembered}, the settings say {policy.environment}.",
             code="environment_mismatch",
             hint=f"Check the address. If it is right, set MIGRATION_ENVIRONMENT={remembered}, "
-            f"or correct the target's mark with: bascule init --environment {policy.environment}",
+            f"or correct the target's mark with: bascule init --environment {policy.environment} --yes"
+            + (" --yes-production REASON" if remembered == "production" else ""),
         )
     if not policy.environment_named and remembered == "production":
         raise Refused(
@@ -36,13 +37,25 @@ def guard_environment(context: Context) -> None:
         )
 
 
-def guard_production(context: Context, *, planned: bool, reason: str | None) -> None:
-    """A protected target takes a plan that was looked at beforehand, or a reason, which the audit log keeps.
+def guard_run(context: Context, request: UpRequest) -> None:
+    """A protected target takes a plan that was looked at beforehand, or a reason, which the audit log keeps; and leaves
+    out what protects it for a reason alone.
 
     Raises:
-        Refused: code ``protected`` when there is neither.
+        Refused: code ``protected``.
     """
-    if protected(context) and not planned and not (reason and reason.strip()):
+    if not protected(context) or _is_given(request.reason):
+        return
+    guards = {"the validation": request.validate, "the backup": request.backup}
+    without = [name for name, stays in guards.items() if not stays]
+    if without:
+        raise Refused(
+            f"The target is production: to leave out {' and '.join(without)} takes a reason.",
+            code="protected",
+            hint="Leave that option out; or give a reason with --yes-production REASON, which is kept in the audit log "
+            "and raises an alert.",
+        )
+    if request.plan is None and not request.let_in:
         raise Refused(
             "The target is production: it takes a plan that somebody has looked at, or a reason.",
             code="protected",
@@ -51,15 +64,41 @@ def guard_production(context: Context, *, planned: bool, reason: str | None) -> 
         )
 
 
-def note_reason(context: Context, planned: Sequence[PlannedMigration], reason: str | None) -> None:
-    """Write to the journal that somebody ran this on a protected target without a plan: whoever watches is told. What a
-    server was asked for was looked at by its door.
+def guard_change(context: Context, what: str, reason: str | None) -> None:
+    """What goes by no plan (a rollback, a restore, a mark) is done to a protected target for a reason. `what`: with its
+    article.
+
+    Raises:
+        Refused: code ``protected``.
     """
-    by_hand = context.trail is None or context.trail.where in ("command line", "python")
-    if not (planned and reason and by_hand and protected(context)):
+    if protected(context) and not _is_given(reason):
+        raise Refused(
+            f"The target is production: {what} takes a reason.",
+            code="protected",
+            hint="Give it with --yes-production REASON (over REST: reason); it is kept in the audit log and raises an "
+            "alert.",
+        )
+
+
+def guard_rollback(context: Context, request: RollbackRequest) -> None:
+    """As `guard_change`. Raises `Refused` (``protected``)."""
+    if not request.let_in:
+        guard_change(context, "a rollback", request.reason)
+
+
+def note_reason(context: Context, what: str, names: Sequence[str], reason: str | None) -> None:
+    """Write to the journal that somebody did this (``up``, ``rollback``…) to these on a protected target for that
+    reason: whoever watches is told. What a server was asked for was looked at by its door, where no reason is given.
+    """
+    if not (_is_given(reason) and protected(context)):
         return
-    data = {"reason": context.conceal(reason), "owner": context.owner, "migrations": [each.name for each in planned]}
-    context.target.append((Fact(kind="protected_run", run_id="", migration=planned[0].name, data=data),))
+    data = {"reason": context.conceal(reason or ""), "owner": context.owner, "migrations": list(names), "what": what}
+    migration = names[0] if names else ""
+    context.target.append((Fact(kind="protected_run", run_id="", migration=migration, data=data),))
+
+
+def _is_given(reason: str | None) -> bool:
+    return bool(reason and reason.strip())
 
 
 def protected(context: Context) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bascule.domain.history import Fact
 from bascule.errors import Refused, SourceError
 from bascule.ports.database import Target
 
@@ -65,19 +66,23 @@ def initialise(
     default_database: str | None = None,
     target: Target | None = None,
     relabel: bool = False,
+    reason: str | None = None,
+    owner: str = "",
 ) -> InitReport:
     """Write what is missing and mark the target; nothing that exists is overwritten.
 
     `configured`: a configuration file that is there already. `default_database`: the SQLite file to write down for
-    development. `target`: the database to mark as `environment`; `relabel` allows to change a mark it has.
+    development. `target`: the database to mark as `environment`; `relabel` allows to change a mark it has, and
+    `reason` to take that of production away; `owner`: who does.
 
     Raises:
-        Refused: code ``environment_mismatch``, the target says it is another environment.
+        Refused: code ``environment_mismatch``, the target says it is another environment; ``protected``, it says that
+            it is production, and there is no reason.
         SourceError: a file or folder cannot be written.
     """
     marked = target is not None and environment is not None
     if target is not None and environment is not None:
-        _check_mark(target, environment, relabel=relabel)
+        _check_mark(target, environment, relabel=relabel, reason=reason)
     created: list[str] = []
     kept: list[str] = []
     if configured is not None:
@@ -89,6 +94,14 @@ def initialise(
     server = ""
     if target is not None and environment is not None:
         target.prepare()
+        if _leaves_production(target, environment):
+            data: dict[str, Any] = {
+                "reason": reason,
+                "owner": owner,
+                "migrations": [],
+                "what": f"init --environment {environment}",
+            }
+            target.append((Fact(kind="protected_run", run_id="", migration="", data=data),))
         target.remember_environment(environment)
         server = target.describe().server
     return InitReport(
@@ -96,9 +109,22 @@ def initialise(
     )
 
 
-def _check_mark(target: Target, environment: str, *, relabel: bool) -> None:
+def _leaves_production(target: Target, environment: str) -> bool:
+    return target.describe().environment == "production" and environment != "production"
+
+
+def _check_mark(target: Target, environment: str, *, relabel: bool, reason: str | None) -> None:
     remembered = target.describe().environment
-    if remembered is None or remembered == environment or relabel:
+    if remembered is None or remembered == environment:
+        return
+    if _leaves_production(target, environment) and not (reason and reason.strip()):
+        raise Refused(
+            f"The target says it is production. Marked as {environment}, it would not be protected any more.",
+            code="protected",
+            hint=f"Check the address. If it is right: bascule init --environment {environment} --yes "
+            "--yes-production REASON; the reason is kept in the audit log and raises an alert.",
+        )
+    if relabel:
         return
     raise Refused(
         f"The target says it is {remembered}, and would be marked as {environment}.",

@@ -8,13 +8,15 @@ from bascule.planning.names import find
 from bascule.ports.database import LedgerChange
 from bascule.services.context import Context
 from bascule.services.entries import entry_of
-from bascule.services.environment import guard_environment
+from bascule.services.environment import guard_change, guard_environment, note_reason
 from bascule.services.record import record
 from bascule.services.report import Report
 from bascule.services.situation import look
 
 
-def mark(context: Context, name: str, applied: bool, actor: str, reason: str = "") -> Report:
+def mark(
+    context: Context, name: str, applied: bool, actor: str, reason: str = "", *, yes_production: str | None = None
+) -> Report:
     """Record a migration as applied, or as pending again, without running it. Marks of a half-done script are cleared.
 
     Raises UsageError for a name that neither folder nor ledger knows, and as `up`.
@@ -34,6 +36,8 @@ def mark(context: Context, name: str, applied: bool, actor: str, reason: str = "
             hint=f"Bring the file back, or take back by hand what was done and use bascule mark {known} --pending.",
         )
     guard_environment(context)
+    guard_change(context, "a mark", yes_production)
+    note_reason(context, f"mark as {_word(applied)}", (known,), yes_production)
     data = {"applied": applied, "actor": actor, "reason": reason}
     if applied and fileless:
         record(context, known, LedgerChange(entry=ledger[known]), "marked", data)

@@ -27,7 +27,9 @@ class UpRequest:
     progress: bool = True
     rollback_on_failure: bool = True
     reason: str | None = None
-    """Why a protected target may be changed without a plan that was made beforehand."""
+    """Why a protected target may be changed without a plan that was made beforehand, or without what protects it."""
+    let_in: bool = False
+    """A server's door has looked at who asks, and for what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +47,7 @@ class RollbackRequest:
     yes: bool = False
     validate: bool = True
     make_backup: bool = True
+    reason: str | None = None
+    """Why a protected target may be changed."""
+    let_in: bool = False
+    """A server's door has looked at who asks, and for what."""

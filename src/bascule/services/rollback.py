@@ -18,7 +18,7 @@ from bascule.planning.steps import touch_of
 from bascule.ports.database import Lease, WorkFailed
 from bascule.services.batch_facts import batch_ended, batch_started
 from bascule.services.context import Context
-from bascule.services.environment import guard_environment, protected
+from bascule.services.environment import guard_environment, guard_rollback, note_reason, protected
 from bascule.services.hooks import hooks_around, run_hooks
 from bascule.services.leasing import leased
 from bascule.services.loss import accept_losses
@@ -55,6 +55,7 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
         words = f"Would roll back {', '.join((*begun, *_names(plans)))}{hooks_around(context, 'rollback')}."
         return Report(success=True, message=words, planned=plans)
     guard_environment(context)
+    guard_rollback(context, request)
     if len(plans) > 1:
         context.say(f"Rolling back, in this order: {', '.join(_names(plans))}.")
     accepted = _no_way_back(context, plans, request)
@@ -70,6 +71,7 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
             _require_nothing_else(situation, now, chosen={*begun, *_names(plans)})
             plans = _still_there(plans, now)
             if plans:
+                note_reason(context, "rollback", _names(plans), request.reason)
                 backups = saved(context, _fresh(plans, now), wanted=request.make_backup)
                 run_hooks(context, lease, "before_rollback")
                 recovery = Recovery(context=context, lease=lease, accepted=request.accept_data_loss, backups=backups)

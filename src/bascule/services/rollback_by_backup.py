@@ -17,7 +17,7 @@ from bascule.services.backup_create import CreateRequest, create
 from bascule.services.backup_restore import accept_newer, opened, put_back, until_words
 from bascule.services.backups import means, path_of
 from bascule.services.context import Context
-from bascule.services.environment import guard_environment, protected
+from bascule.services.environment import guard_environment, guard_rollback, note_reason, protected
 from bascule.services.failures import unplanned
 from bascule.services.leasing import leased
 from bascule.services.report import Report
@@ -49,6 +49,7 @@ def rollback_by_backup(
     if request.dry_run:
         return Report(success=True, message=f"Would restore {path} and take {', '.join(names)} off the ledger.")
     guard_environment(context)
+    guard_rollback(context, request)
     context.target.prepare()
     with leased(context, f"rollback of {', '.join(names)} by backup {manifest.id}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
@@ -61,6 +62,7 @@ def rollback_by_backup(
                 context, CreateRequest(tables=_there(context, manifest), why=f"before restoring {manifest.id}")
             )
             context.say(f"What is there now was backed up first: {kept.path}.")
+        note_reason(context, "rollback", names, request.reason)
         runs = _undone(context, lease, manifest, path, plans, guard)
     message = f"Restored {path}: {', '.join(names)} rolled back."
     return Report(success=True, message=message, runs=tuple(runs), details={"losses": list(goes)} if goes else {})

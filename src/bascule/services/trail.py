@@ -18,6 +18,7 @@ from bascule.services.context import Context
 
 if TYPE_CHECKING:
     from bascule.ports.clock import Clock
+    from bascule.ports.database import Target
     from bascule.ports.state import StateDoor
 
 
@@ -32,6 +33,9 @@ _PLAIN: Final = (
 )
 """Troubles of the target as a whole, which are told as every other part of Bascule tells them."""
 
+
+_GUARDED: Final = frozenset({"protected", "plan_unapproved", "environment_mismatch", "own_plan", "plan_unsigned"})
+"""Refusals because of who asks, or of what it was asked of: somebody may have tried what he may not."""
 
 _MOST: Final = 100
 """Migrations that a line names."""
@@ -117,7 +121,8 @@ class Trail:
             entry |= {"ran": self.ran[:_MOST], "ranInAll": len(self.ran)}
         if number is None:
             return self.write({"what": asked.what, "decision": "denied", **entry})
-        return self.write({"attempt": number, "decision": "allowed", **entry})
+        decision = "denied" if more.get("code") in _GUARDED else "allowed"
+        return self.write({"attempt": number, "decision": decision, **entry})
 
     def write(self, entry: Mapping[str, Any], *, who: str | None = None, where: str | None = None) -> AuditLine:
         """The next line. Raises as the state store does."""
@@ -159,32 +164,40 @@ def audited(context: Context, action: str, what: Mapping[str, Any]) -> Iterator[
 
 
 def _written(context: Context, action: str, what: Mapping[str, Any]) -> Iterator[Context]:
-    trail = context.trail
-    if trail is None:
+    if context.trail is None:
         yield context
         return
+    with attempted(context.trail, context.target, context.say, action, what):
+        yield context
+
+
+@contextmanager
+def attempted(
+    trail: Trail, target: Target, say: Callable[[str], None], action: str, what: Mapping[str, Any]
+) -> Iterator[None]:
+    """As `audited`, where there is no more than a target. Raises as that."""
     trail.ask(action, what)
-    if context.target.describe().prepared:
+    if target.describe().prepared:
         trail.begin()
     try:
-        yield context
+        yield
     except BaseException as error:
-        _end(context, trail, *_told(error))
+        _end(trail, target, say, *_told(error))
         raise
-    _end(context, trail, "done", {})
+    _end(trail, target, say, "done", {})
 
 
-def _end(context: Context, trail: Trail, outcome: str, more: Mapping[str, Any]) -> None:
+def _end(trail: Trail, target: Target, say: Callable[[str], None], outcome: str, more: Mapping[str, Any]) -> None:
     if trail.number is None:
         with suppress(BasculeError):
-            if outcome in ("refused", "denied") and context.target.describe().prepared:
+            if outcome in ("refused", "denied") and target.describe().prepared:
                 trail.end(outcome, **more)
         trail.asked = None
         return
     try:
         line = trail.end(outcome, **more)
     except (BasculeError, OSError) as problem:
-        context.say(f"The audit log does not tell how this ended: {getattr(problem, 'message', problem)}")
+        say(f"The audit log does not tell how this ended: {getattr(problem, 'message', problem)}")
         return
     trail.last = line
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bascule.cli.call import Call
-from bascule.cli.options import CONTEXT, Explained, VerbCommand, global_options, lock_wait, verb
+from bascule.cli.options import CONTEXT, Explained, VerbCommand, global_options, lock_wait, verb, yes_production
 from bascule.cli.session import changing, reading
 from bascule.cli.words import duration, moment, plural, table
 
@@ -113,11 +113,19 @@ def verify_command(call: Call, backup: str | None, mode: Any) -> int:
 @click.option("--table", "tables", multiple=True, metavar="T", help="Only this table; may be given several times.")
 @click.option("--to", metavar="URL", help="Make this database of it instead: an address, or a name beside the target.")
 @click.option("--foreign", is_flag=True, help="A backup of another target, or an unknown one, is meant.")
-def restore_command(call: Call, backup: str, tables: tuple[str, ...], to: str | None, foreign: bool) -> None:
+@yes_production("Replace tables of production, for this reason")
+def restore_command(
+    call: Call,
+    backup: str,
+    tables: tuple[str, ...],
+    to: str | None,
+    foreign: bool,
+    yes_production: str | None,
+) -> None:
     """Replace exactly the tables in a backup, after saying which newer rows go; --yes accepts that."""
     from bascule.services.backup_restore import RestoreRequest, restore
 
-    request = RestoreRequest(backup=backup, tables=tables, to=to, foreign=foreign, yes=call.yes)
+    request = RestoreRequest(backup=backup, tables=tables, to=to, foreign=foreign, yes=call.yes, reason=yes_production)
     with changing(call, progress=False) as context:
         report = restore(context, request)
     rows = report.restored.rows

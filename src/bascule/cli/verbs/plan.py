@@ -29,7 +29,7 @@ def command(call: Call, names: tuple[str, ...], to: str | None, out: str | None)
 
     with reading(call) as context:
         report = create_plan(context, names=names, to=to)
-        written = _write(context, report.migrations, out) if out is not None else None
+        written = _write(call, context, report.migrations, out) if out is not None else None
     for line in (*plan_lines(report.migrations, report.forecast), *forecast_lines(report.forecast)):
         call.output.text(call.output.clean(line))
     if not report.migrations:
@@ -44,7 +44,11 @@ def command(call: Call, names: tuple[str, ...], to: str | None, out: str | None)
     call.output.document(report.as_dict() | ({"plan": written.as_dict()} if written is not None else {}))
 
 
-def _write(context: Context, migrations: Sequence[PlannedMigration], out: str) -> PlanFile:
+def _write(call: Call, context: Context, migrations: Sequence[PlannedMigration], out: str) -> PlanFile:
+    from bascule import wiring
     from bascule.services.plan_file import write_plan
+    from bascule.services.trail import with_trail
 
-    return write_plan(context, migrations, out)
+    # Where plans need approvals it is handed in too, which is a change of what is kept.
+    handing_in = with_trail(context, wiring.trail(call.settings, context.target))
+    return write_plan(handing_in, migrations, out)

@@ -7,7 +7,7 @@ import click
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
 from bascule.cli.notyet import changes_nothing
-from bascule.cli.options import lock_wait, verb
+from bascule.cli.options import lock_wait, verb, yes_production
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
 from bascule.services.requests import RollbackRequest
@@ -24,6 +24,7 @@ from bascule.services.requests import RollbackRequest
 @click.option("--no-validate", is_flag=True, help="Do not check the data rules.")
 @click.option("--no-backup", is_flag=True, help="No backup before rolling back.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+@yes_production("Roll back on production, for this reason")
 def command(
     call: Call,
     name: str | None,
@@ -35,6 +36,7 @@ def command(
     no_validate: bool,
     no_backup: bool,
     no_progress: bool,
+    yes_production: str | None,
 ) -> int:
     """Undo the last applied migration, the one named with those that depend on it, or several."""
     if sum(value is not None for value in (name, to, steps)) > 1:
@@ -53,6 +55,7 @@ def command(
         yes=call.yes,
         validate=not no_validate,
         make_backup=not no_backup,
+        reason=yes_production,
     )
     from bascule.services.rollback import rollback
 

@@ -6,7 +6,7 @@ import click
 
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
-from bascule.cli.options import lock_wait, verb
+from bascule.cli.options import lock_wait, verb, yes_production
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
 from bascule.errors import UsageError
@@ -25,11 +25,7 @@ from bascule.services.requests import UpRequest
 @click.option("--no-backup", is_flag=True, help="Run without a backup of what can be destroyed.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 @click.option("--no-rollback-on-failure", is_flag=True, help="Leave what a failed migration did as it is.")
-@click.option(
-    "--yes-production",
-    metavar="REASON",
-    help="Run on production without a plan, for this reason; it is kept in the audit log.",
-)
+@yes_production("Run on production without a plan, for this reason")
 def command(
     call: Call,
     names: tuple[str, ...],

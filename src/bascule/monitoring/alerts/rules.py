@@ -68,8 +68,9 @@ def of_fact(fact: Fact, policy: AlertPolicy) -> Iterator[Raised]:
         )
     elif kind == "protected_run":
         names = ", ".join(str(each) for each in data.get("migrations") or ())
-        words = f"{data.get('owner')} runs {names}. The reason given: {data.get('reason')}"
-        title = "A run on a protected target without a plan"
+        did = f"{data.get('owner')}: {data.get('what') or 'up'} {names}".rstrip()
+        words = f"{did}. The reason given: {data.get('reason')}"
+        title = "A protected target was changed for a reason that was given"
         yield _raised(fact, "protected_run", "warning", title, words, subject=str(fact.number))
     elif kind == "run_completed" and policy.slow is not None:
         took = data.get("ms")

@@ -45,6 +45,8 @@ class Rollback(_Body):
     migrationName: Name  # noqa: N815
     backupPath: Annotated[str, Field(min_length=1, max_length=1000)] | None = None  # noqa: N815
     acceptDataLoss: bool = False  # noqa: N815
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """Why: needed on production where plans need approvals, kept in the audit log, and told to whoever watches."""
     dryRun: bool = False  # noqa: N815
     """Answer what would be done and lost, and do nothing."""
 
@@ -150,7 +152,17 @@ def add(router: APIRouter, controller: MigrationController) -> None:
     ) -> Response:
         if body.dryRun:
             return await controller.done_by_worker("rollback_plan", {"name": body.migrationName})
-        arguments = {"backupPath": body.backupPath, "acceptDataLoss": body.acceptDataLoss}
+        guarded = controller.settings.environment == "production" and controller.settings.approvals
+        if guarded and not (body.reason and body.reason.strip()):
+            await controller.doorman.denied(request, who.name, "rollback", "protected")
+            raise Problem(
+                409,
+                "On production, where plans need approvals, a rollback needs a reason.",
+                "protected",
+                "Send it as `reason`: it is kept in the audit log, and whoever watches is told.",
+                state="unchanged",
+            )
+        arguments = {"backupPath": body.backupPath, "acceptDataLoss": body.acceptDataLoss, "reason": body.reason}
         return await controller.run(
             "rollback",
             body.migrationName,
