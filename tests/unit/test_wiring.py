@@ -62,3 +62,13 @@ def test_what_names_no_object_is_refused_with_the_kinds_there_are(words: str) ->
     with pytest.raises(ConfigError, match=r"fingerprint\.ignore") as caught:
         wiring.outside((words,))
     assert "materialized view" in caught.value.hint
+
+
+def test_every_public_name_of_the_package_leads_to_its_function() -> None:
+    text = Path(wiring.__file__).read_text(encoding="utf-8")
+    told = dict(re.findall(r"from bascule\.wiring\.\w+ import (\w+) as (\w+)", text))
+    assert told
+    assert all(getattr(wiring, name).__name__ == name for name in told)
+    assert set(told) == set(wiring._MODULE_OF)
+    with pytest.raises(AttributeError):
+        wiring.nothing  # noqa: B018

@@ -20,6 +20,7 @@ COLUMNS: Final = (
     "memoryUsage",
     "walBytes",
     "error",
+    "estimatedDuration",
 )
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -43,6 +44,7 @@ def as_csv(report: PeriodReport) -> str:
             record.memory_bytes if record else None,
             record.wal_bytes if record else None,
             run.error,
+            run.estimated_ms or None,
         )
         lines.append(",".join(map(_cell, cells)))
     return "\r\n".join(lines) + "\r\n"

@@ -176,13 +176,16 @@ def _runs(runs: Sequence[Run]) -> str:
             _moment(run.timestamp),
             f'<span class="{run.status}">{run.status.replace("_", " ")}</span>',
             escape(run.name),
+            _time(run.estimated_ms) if run.estimated_ms else "",
             _time(run.execution_ms),
             escape((run.error or run.verdict or "").partition("\n")[0]),
         )
         for run in runs[:_SHOWN]
     )
     more = f"<p>and {len(runs) - _SHOWN} earlier ones</p>" if len(runs) > _SHOWN else ""
-    return (_table(("ended (UTC)", "status", "migration", "took", ""), rows) if runs else "<p>None.</p>") + more
+    return (
+        _table(("ended (UTC)", "status", "migration", "estimated", "took", ""), rows) if runs else "<p>None.</p>"
+    ) + more
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

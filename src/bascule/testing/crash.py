@@ -440,14 +440,15 @@ def install(boundaries: Boundaries, *, driver: bool = False) -> None:
 
     `driver`: those of SQLite have one before each statement that is sent to it as well, also inside a transaction.
     """
-    from bascule import wiring
+    # The modules themselves: that is where the others of the wiring look for them.
+    from bascule.wiring import backup, targets
 
-    open_really = wiring.open_target
+    open_really = targets.open_target
 
     def open_target(settings: Settings, *, read_only: bool = False) -> Target:
         return CrashingTarget(open_really(settings, read_only=read_only), boundaries)
 
-    make_backups = wiring.backups
+    make_backups = backup.backups
 
     def backups(settings: Settings) -> Backups:
         made = make_backups(settings)
@@ -457,8 +458,8 @@ def install(boundaries: Boundaries, *, driver: bool = False) -> None:
             dumper=cast("Dumper", CrashingDumper(made.dumper, boundaries)),
         )
 
-    wiring.open_target = open_target
-    wiring.backups = backups
+    targets.open_target = open_target
+    backup.backups = backups
     if driver:
         _count_statements(boundaries)
 
@@ -563,6 +564,14 @@ def warm_up() -> None:
         importlib.import_module("alembic.operations")
     for name in (
         "bascule.wiring",
+        "bascule.wiring.audit",
+        "bascule.wiring.backup",
+        "bascule.wiring.contexts",
+        "bascule.wiring.ignored",
+        "bascule.wiring.otel",
+        "bascule.wiring.process",
+        "bascule.wiring.sources",
+        "bascule.wiring.targets",
         "bascule.api",
         "bascule.cli.main",
         "bascule.cli.group",

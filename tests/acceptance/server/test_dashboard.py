@@ -220,6 +220,8 @@ def test_a_run_that_waits_for_a_lock_says_who_holds_it(project: Project, opened:
 
 
 def test_a_run_of_a_command_line_that_waits_for_a_lock_says_so_too(project: Project, opened: Opened) -> None:
+    # The database knows of a wait only while a try lasts; they are short by default.
+    (project.folder / "bascule.toml").write_text("[limits]\nlock_timeout = 15\n", encoding="utf-8")
     with psycopg.connect(project.environment["DATABASE_URL"]) as other, page_of(project, opened) as page:
         other.execute("select * from users")
         process = subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 
 from tests.acceptance.server.served import Server
@@ -13,3 +15,7 @@ def test_what_was_estimated_stands_beside_what_it_took(server: Server, tokens: M
     assert told["estimatedDuration"] > 0
     (past,) = [each for each in server.project.well("history", "--json").json if each["id"] == run]
     assert (past["estimatedDuration"], past["executionTime"]) == (told["estimatedDuration"], told["executionTime"])
+    report = server.get("export?format=csv", tokens["viewer"]).body.decode()
+    (line,) = [each for each in csv.DictReader(io.StringIO(report)) if each["id"] == run]
+    assert int(line["estimatedDuration"]) == told["estimatedDuration"]
+    assert '<th scope="col">estimated</th>' in server.get("export?format=html", tokens["viewer"]).body.decode()
