@@ -413,7 +413,7 @@ class Bascule:
         self.migrations = EnhancedMigrationService(settings, self._bus, say or _log)
         self.validation = DataValidationService(settings, say or _log)
         self.backups = BackupService(settings, self._bus, say or _log)
-        self.monitoring = MigrationMonitoringService(settings, say or _log)
+        self.monitoring = MigrationMonitoringService(settings, say or _log, self._bus.publish)
 
     @classmethod
     def from_settings(

@@ -13,6 +13,7 @@ from bascule.services.metrics import Kept
 if TYPE_CHECKING:
     from bascule.config.settings import Settings
     from bascule.domain.alert import Alert
+    from bascule.domain.event import Event
     from bascule.domain.health import Health
     from bascule.domain.metrics import Metrics
     from bascule.domain.performance import Performance
@@ -26,9 +27,15 @@ FORMATS = ("json", "csv", "html")
 class MigrationMonitoringService:
     """What the stored history and the target say of themselves. Calls from several threads are safe."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        publish: Callable[[Event], None] = lambda event: None,
+    ) -> None:
         self._settings = settings
         self._say = say
+        self._publish = publish
         self._custom: dict[str, Callable[[], float]] = {}
         self._kept = Kept()
 
@@ -48,11 +55,16 @@ class MigrationMonitoringService:
         self._custom[name] = ask
 
     def get_health_status(self) -> Health:
-        """Looked at now. A target that is not there is unhealthy, and no error."""
+        """Looked at now, and told to listeners as ``migration.health_check``. A target that is not there is unhealthy,
+        and no error.
+        """
         from bascule import wiring
+        from bascule.services.health_told import tell
 
         with self._context() as context:
-            return wiring.health(self._settings, context)
+            found = wiring.health(self._settings, context)
+            tell(context, found)
+            return found
 
     def get_performance_data(self, limit: int = 100) -> tuple[Performance, ...]:
         """What runs took of host and server, newest first (0: all). Raises as `get_metrics`."""
@@ -142,7 +154,7 @@ class MigrationMonitoringService:
         from bascule import wiring
 
         context = wiring.context(
-            self._settings, publish=lambda event: None, say=self._say, read_only=not changing, where="python"
+            self._settings, publish=self._publish, say=self._say, read_only=not changing, where="python"
         )
         try:
             yield context

@@ -652,7 +652,7 @@ def keep_watch(settings: Settings, context: Context, *, seconds: float = 2.0) ->
 def _keep_watch(settings: Settings, context: Context, seconds: float) -> None:
     from contextlib import closing
 
-    from bascule.services.alerts import anything_new
+    from bascule.services.alerts_due import anything_new
 
     told = bool(settings.webhooks or settings.alert_urls)
     if not told:

@@ -204,3 +204,13 @@ def test_a_run_on_production_for_a_reason_is_told(project: Project) -> None:
     assert (alert["rule"], alert["type"]) == ("protected_run", "warning")
     assert "agreed with Ann" in alert["message"]
     assert project.well("alerts", "ack", alert["id"], "--json", **production).json["data"]["resolved"]
+
+
+def test_a_look_at_health_is_told_to_listeners(project: Project) -> None:
+    mend(project)
+    project.well("up")
+    b = Bascule(url=url_of(project), migrations_dir=os.fspath(project.folder / "migrations"))
+    heard: list[tuple[str, object]] = []
+    b.subscribe(lambda event: heard.append((event.name, event.data["status"])), "migration.health_*")
+    found = b.monitoring.get_health_status()
+    assert heard == [("migration.health_check", found.as_dict()["status"])]

@@ -14,8 +14,6 @@ AlertType = Literal["info", "warning", "error", "critical"]
 TYPES: Final[tuple[AlertType, ...]] = ("info", "warning", "error", "critical")
 """The mildest first."""
 
-TELLING: Final = ("run_failed", "run_interrupted", "verdict", "validation_failed", "backup_verified", "protected_run")
-"""Kinds of facts that can be alerts, whatever the settings say."""
 ONE_OFF: Final = frozenset({"rollback_lossy", "slow_run", "protected_run"})
 """Rules about what happened once: no later fact ends it, so taking note of it does."""
 

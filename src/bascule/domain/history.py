@@ -53,7 +53,8 @@ class Fact:
     ``rollback_undone``, ``restored_beside``, ``looked_at`` (what the data rules found right before a migration that
     writes rows),
     ``protected_run`` (on production without a plan, for a reason),
-    ``validation_failed`` (what refused a run before it began, or what it broke; ``rules`` names them).
+    ``validation_failed`` (what refused a run before it began, or what it broke, or without a migration what a look
+    at the data found; ``rules`` names them), ``validation_passed`` (the next look at all data found no errors).
     """
 
     kind: str

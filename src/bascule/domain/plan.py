@@ -55,6 +55,8 @@ class PlannedMigration:
     destroys: tuple[str, ...] = ()
     """What stored data the script removes, in words."""
     warnings: tuple[str, ...] = ()
+    estimated_ms: int | None = field(default=None, compare=False)
+    """How long it was expected to take when it was about to run; None: nobody asked."""
 
     @property
     def touch(self) -> Touch:

@@ -85,7 +85,7 @@ def _runs(metrics: Metrics) -> Iterable[Family]:
     yield _one(
         "bascule_validation_failures_total",
         "counter",
-        "Runs that data rules or needs refused, or that broke them.",
+        "Runs that data rules or needs refused, or that broke them, and looks that found errors.",
         metrics.validation_failures,
     )
     if metrics.validation_failures_by_rule:

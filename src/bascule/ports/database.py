@@ -301,6 +301,11 @@ class Target(Protocol):
         nobody is. Takes nothing.
         """
 
+    def doing(self, holder: Holder) -> Progress | None:
+        """What the work of that holder is at right now, in whatever process it runs; None where the database cannot
+        tell. Changes and locks nothing.
+        """
+
     def perform(
         self, job: Job, *, lease: Lease, watch: Watch | None = None, meanwhile: Meanwhile | None = None
     ) -> Performed:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("bascule.server")
 T = TypeVar("T")
-_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 0.0}
-"""Who asks a server is told at once who has the lease: a worker that waits would keep others out."""
 _KEPT = 10.0
 """Seconds for which an answer is kept while nothing changes: files are edited without anybody's telling."""
 
@@ -100,7 +98,7 @@ class MigrationController:
         self, verb: str, arguments: Mapping[str, Any], *, by: Mapping[str, str] | None = None
     ) -> Response:
         """The answer of a piece of work that is no run."""
-        job = self.work.start(verb, arguments, by=by, settings=_WITHOUT_WAITING)
+        job = self.work.start(verb, arguments, by=by)
         end = await wait_for(job, self.options.longest_answer)
         if end is None:
             job.process.terminate()
@@ -138,8 +136,7 @@ class MigrationController:
         holder = await self.readers.ask(lambda context: context.target.holder())
         if holder is not None and not is_settling(holder):
             raise await asyncio.to_thread(self._refused, verb, {"name": full, **arguments}, by, held_by(holder))
-        asked = {**arguments, "name": full}
-        job = self.work.start(verb, asked, run_id=run_id, by=by, trace=trace, settings=_WITHOUT_WAITING)
+        job = self.work.start(verb, {**arguments, "name": full}, run_id=run_id, by=by, trace=trace)
         end = await wait_for(job, self.options.soon if later else self.options.longest_answer)
         if end is not None:
             return self._answered(end)

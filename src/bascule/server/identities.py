@@ -43,7 +43,7 @@ SHORTEST_SECRET: Final = 32
 """Bytes."""
 _FEWEST: Final = 8
 """Different bytes in it: what chance makes has far more."""
-_LOOKED: Final = 1.5
+_LOOKED: Final = 1.0
 """Seconds for which a live stream goes by the last look at its credentials."""
 _STREAMS: Final = 10_000
 _MAKE_ONE: Final = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"

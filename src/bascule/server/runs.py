@@ -12,6 +12,7 @@ from bascule.errors import UsageError
 from bascule.services.alive import lives_here
 from bascule.services.broken_off import broken_off
 from bascule.services.history import ENDS, interruption
+from bascule.services.status import expected_ms
 
 if TYPE_CHECKING:
     from bascule.services.context import Context
@@ -77,6 +78,7 @@ def run_of(context: Context, facts: Sequence[Fact], *, here: bool) -> dict[str, 
         name=first.migration,
         timestamp=first.at or datetime(1970, 1, 1, tzinfo=UTC),
         execution_ms=_took(context, closing),
+        estimated_ms=_expected(facts, closing),
         status=status,  # type: ignore[arg-type]
         direction=first.direction,  # type: ignore[arg-type]
         error=error,
@@ -104,11 +106,23 @@ def is_over(context: Context, facts: Sequence[Fact], *, here: bool) -> bool:
 
 def at_work(context: Context, facts: Sequence[Fact]) -> bool:
     """Whether the process of that run still works on it: it holds the lease, or lives on this machine."""
-    owner = next((str(fact.data["owner"]) for fact in reversed(facts) if fact.data.get("owner")), "")
+    owner = _named_owner(facts)
     holder = context.target.holder()
     if holder is not None and (not owner or holder.owner == owner):
         return True
     return bool(owner) and lives_here(owner, context.owner)
+
+
+def owner_of(context: Context, facts: Sequence[Fact]) -> str:
+    """Whose run it is, as ``user@host:pid``: as its facts say, or who holds the lease while it has not ended; empty
+    where nobody can tell.
+    """
+    holder = context.target.holder()
+    return _named_owner(facts) or (holder.owner if holder is not None else "")
+
+
+def _named_owner(facts: Sequence[Fact]) -> str:
+    return next((str(fact.data["owner"]) for fact in reversed(facts) if fact.data.get("owner")), "")
 
 
 def _took(context: Context, closing: Fact | None) -> int:
@@ -127,6 +141,12 @@ def _closing(facts: Sequence[Fact]) -> Fact | None:
 def _since(facts: Sequence[Fact], end: Fact | None) -> Fact | None:
     resumed = _last(facts, "run_resumed")
     return None if end is None or (resumed is not None and resumed.number > end.number) else end
+
+
+def _expected(facts: Sequence[Fact], closing: Fact | None) -> int:
+    if closing is not None and closing.data.get("estimatedMs"):
+        return int(closing.data["estimatedMs"])
+    return next((ms for ms in map(expected_ms, facts) if ms), 0)
 
 
 def _last(facts: Sequence[Fact], kind: str) -> Fact | None:

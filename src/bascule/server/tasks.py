@@ -244,8 +244,14 @@ def _plan(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
         report = create_plan(context, names=tuple(given["migrations"]), to=given["to"])
         data = report.as_dict()
         if report.migrations and context.target.describe().prepared:
-            plan = hand_in(context, report.migrations, task.asked_by.get("name", ""))
-            data |= {"id": plan.id, "expiresAt": iso(plan.expires_at)}
+            try:
+                plan = hand_in(context, report.migrations, task.asked_by.get("name", ""))
+                data |= {"id": plan.id, "expiresAt": iso(plan.expires_at)}
+            except Refused as problem:
+                # On a standby a plan is shown all the same; nobody can hand one in there.
+                if problem.code != "read_only":
+                    raise
+                task.say(f"The plan is not handed in: {problem.message}")
     return {"success": True, "message": "Migration plan created", "data": data}
 
 

@@ -32,6 +32,9 @@ _DIED: Mapping[str, Any] = {
 }
 
 
+_WITHOUT_WAITING: Mapping[str, Any] = {"lock_wait": 2.0}
+"""Who asks a server is told at once who has the lease: a worker that waits would keep others out. This is enough for a
+server that settles what was broken off."""
 LOOKS = frozenset({"validate", "rules", "plan", "rollback_plan"})
 """What changes nothing. It has places of its own: however many runs are under way, one may look."""
 
@@ -99,7 +102,7 @@ class Work:
             self._jobs.add(job)
         given = {
             "recipe": self._recipe.as_dict(),
-            "settings": dict(settings or {}),
+            "settings": {**_WITHOUT_WAITING, **(settings or {})},
             "verb": verb,
             "arguments": dict(arguments),
             "run": run_id,

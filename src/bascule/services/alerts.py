@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
-from bascule.domain.alert import ONE_OFF, TELLING, Alert
+from bascule.domain.alert import ONE_OFF, Alert
 from bascule.domain.health import Health
 from bascule.errors import UsageError
 from bascule.ports.state import StateDoor
@@ -80,17 +80,6 @@ def outlived(context: Context, health: Health) -> bool:
     with closing(context.target.state(beside=False)) as door:
         known = state.open_alerts(door.read, door.about())
     return any(alert.rule.startswith("health.") and alert.rule.removeprefix("health.") not in now for alert in known)
-
-
-def anything_new(context: Context, door: StateDoor) -> bool:
-    """Something may have to be done about alerts: one is open, or there are facts that nobody has looked at."""
-    about = door.about()
-    if not about:
-        return False
-    found = state.places(door.read, about).alerts or state.Place()
-    if any(fact.number not in found.seen for fact in context.target.journal(kinds=TELLING, after=found.upto)):
-        return True
-    return bool(door.read("SELECT 1 FROM @alert WHERE target = ? AND resolved_at IS NULL LIMIT 1", (about,)))
 
 
 def _changed(context: Context, alert_id: str, change: Callable[[Alert], Alert]) -> Alert:

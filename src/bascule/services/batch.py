@@ -86,7 +86,8 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
                 context.say(f"Warning: {words}")
             backups = saved(context, planned, wanted=request.backup)
             recovery = dataclasses.replace(recovery, backups=backups)
-            around = partial(_around, checked, backups, estimated(context, planned))
+            planned = _expected(planned, estimated(context, planned))
+            around = partial(_around, checked, backups)
             _with_hooks(context, lease, planned, runs, around, recovery, keep=request.backup)
             throw_away_old(context)
     return Report(
@@ -166,17 +167,21 @@ def _with_hooks(
     run_hooks(context, lease, "after_up")
 
 
+def _expected(planned: Sequence[PlannedMigration], estimates: Mapping[str, int]) -> tuple[PlannedMigration, ...]:
+    """The same, each with the time it is expected to take, which its journal then tells beside the time it took."""
+    return tuple(dataclasses.replace(each, estimated_ms=estimates.get(each.name)) for each in planned)
+
+
 def _around(
     checked: Checks,
     backups: Mapping[str, str],
-    estimates: Mapping[str, int],
     planned: PlannedMigration,
     run: Callable[[], Run],
 ) -> Run:
     """Run one, with what was looked at, kept and expected before it in its report."""
     done = checked.around(planned, run)
     return dataclasses.replace(
-        done, backup_path=backups.get(planned.name, done.backup_path), estimated_ms=estimates.get(planned.name, 0)
+        done, backup_path=backups.get(planned.name, done.backup_path), estimated_ms=planned.estimated_ms or 0
     )
 
 
@@ -193,7 +198,7 @@ def _run_all(
     """One after the other; each that ended well is added to `runs`."""
     names = RunNames(context.clock, given=context.run_ids)
     ids = [names.mint(each.name) for each in planned]
-    batch_started(context, ids)
+    batch_started(context, ids, estimates=[each.estimated_ms or 0 for each in planned])
     works = [
         CarryOut(context=context, lease=lease, planned=each, run_id=run_id, keep=keep)
         for each, run_id in zip(planned, ids, strict=True)

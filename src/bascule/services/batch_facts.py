@@ -12,10 +12,12 @@ from bascule.ports.database import WorkFailed
 from bascule.services.context import Context
 
 
-def batch_started(context: Context, ids: Sequence[str], direction: Direction = "up") -> None:
-    """These runs begin, in this order. Raises as the journal does."""
+def batch_started(
+    context: Context, ids: Sequence[str], direction: Direction = "up", *, estimates: Sequence[int] = ()
+) -> None:
+    """These runs begin, in this order; `estimates`: milliseconds of each. Raises as the journal does."""
     if ids:
-        data = {"runs": list(ids), "owner": context.owner}
+        data = {"runs": list(ids), "owner": context.owner} | ({"estimates": list(estimates)} if estimates else {})
         fact = Fact(kind="batch_started", run_id=ids[0], migration="", direction=direction, data=data)
         context.target.append((fact,), durable=False)
 

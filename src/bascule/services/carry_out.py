@@ -452,7 +452,10 @@ class CarryOut:
         notes = list(self._notes) or None
         ms = None if self.planned.transactional else self.elapsed_ms()
         unsaved = True if up and not self.keep else None
-        return self._fact("run_completed" if up else "rolled_back", notes=notes, ms=ms, unsaved=unsaved)
+        expected = self.planned.estimated_ms
+        return self._fact(
+            "run_completed" if up else "rolled_back", notes=notes, ms=ms, unsaved=unsaved, estimatedMs=expected
+        )
 
     def _append(self, fact: Fact, *, durable: bool) -> None:
         self.context.target.append((fact,), durable=durable)
@@ -524,7 +527,10 @@ class CarryOut:
 
     def _write_failure(self, error: BasculeError) -> None:
         try:
-            self._append(self._fact("run_failed", error=error.message, state=error.state), durable=True)
+            self._append(
+                self._fact("run_failed", error=error.message, state=error.state, estimatedMs=self.planned.estimated_ms),
+                durable=True,
+            )
         except (BasculeError, WorkFailed) as problem:
             self.context.say(f"The failure could not be written to the journal: {problem}")
 

@@ -52,6 +52,7 @@ def failed(
         "sqlstate": failure.sqlstate or None,
         "line": statement.line if statement else None,
         "state": state,
+        "estimatedMs": planned.estimated_ms,
     }
     fact = Fact(
         kind=kind,

@@ -49,6 +49,7 @@ def _runs(facts: Iterable[Fact], ledger: dict[str, LedgerEntry]) -> Iterable[Run
             execution_ms=int(fact.data.get("ms") or (entry.execution_ms if entry else 0)),
             status=_STATUS[fact.kind],  # type: ignore[arg-type]
             direction=fact.direction,  # type: ignore[arg-type]
+            estimated_ms=int(fact.data.get("estimatedMs") or 0),
             error=fact.data.get("error"),
             verdict=verdict.data.get("verdict") if verdict else None,
             differences=tuple(verdict.data.get("differences", ())) if verdict else (),

@@ -183,8 +183,18 @@ def _of_batch(fact: Fact) -> tuple[Fact, ...]:
     return tuple(replace(fact, run_id=run, migration=run.rpartition("_")[0]) for run in fact.data.get("runs", ()))
 
 
+def expected_ms(fact: Fact) -> int:
+    """What a run was expected to take, as its batch tells; 0 where that is not known."""
+    expected = dict(zip(fact.data.get("runs", ()), fact.data.get("estimates", ()), strict=False))
+    return int(expected.get(fact.run_id) or 0)
+
+
 def _holder(holder: Holder, under_way: Fact | None) -> dict[str, Any]:
-    known = {"id": under_way.run_id, "name": under_way.migration, "direction": under_way.direction} if under_way else {}
+    known: dict[str, Any] = {}
+    if under_way is not None:
+        known = {"id": under_way.run_id, "name": under_way.migration, "direction": under_way.direction}
+        expected = expected_ms(under_way)
+        known |= {"estimatedDuration": expected} if expected else {}
     return {
         "id": holder.run,
         "name": holder.run,

@@ -7,19 +7,18 @@ the same facts do not both make an alert of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from bascule.domain.alert import Alert
 from bascule.ports.state import Row, StateDoor, StateTransaction, Value
+from bascule.state.alert_note import NOTE, Ask
+from bascule.state.alert_note import kept as kept_note
 from bascule.state.moment import moment, read_moment
 
-Ask = Callable[[str, Sequence[Value]], list[Row]]
-
 ALONE: Final = "alerts"
-_NOTE: Final = "alerts"
 _COLUMNS: Final = (
     "id, fingerprint, rule, severity, title, message, data, first_at, last_at, occurrences, "
     "acknowledged_by, acknowledged_at, resolved_at"
@@ -54,10 +53,9 @@ class Places:
 
 def places(ask: Ask, about: str) -> Places:
     """Where everybody stands."""
-    rows = ask("SELECT value FROM @note WHERE target = ? AND key = ?", (about, _NOTE))
-    if not rows:
+    kept = kept_note(ask, about)
+    if kept is None:
         return Places()
-    kept = json.loads(rows[0][0])
     return Places(
         turn=kept.get("turn", 0),
         alerts=_place(kept["alerts"]) if kept.get("alerts") else None,
@@ -75,7 +73,7 @@ def next_turn(transaction: StateTransaction, about: str, found: Places, at: date
     transaction.ask(
         "INSERT INTO @note (target, key, at, value) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (target, key) DO UPDATE SET at = excluded.at, value = excluded.value",
-        (about, _NOTE, moment(at), json.dumps(value)),
+        (about, NOTE, moment(at), json.dumps(value)),
     )
 
 

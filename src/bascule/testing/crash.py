@@ -44,6 +44,7 @@ from bascule.ports.database import (
     Meanwhile,
     Observation,
     Performed,
+    Progress,
     Target,
     TargetInfo,
     Watch,
@@ -211,6 +212,9 @@ class CrashingTarget:
 
     def left_behind(self) -> Holder | None:
         return self._target.left_behind()
+
+    def doing(self, holder: Holder) -> Progress | None:
+        return self._target.doing(holder)
 
     def observe(self, effect: Effect) -> Observation:
         call = f"observe {effect.action} {effect.name}".rstrip()

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.acceptance.commandline import Project
+from tests.acceptance.commandline import BASCULE, Project
 from tests.acceptance.server.served import Server, served, token
 from tests.acceptance.server.shop import APPLIED, WAITING, grow
 
@@ -216,6 +217,27 @@ def test_a_run_that_waits_for_a_lock_says_who_holds_it(project: Project, opened:
         expect(running.get_by_role("alert")).to_contain_text(str(other.info.backend_pid))
         other.rollback()
         expect(row(page, MAIL)).to_contain_text("completed", timeout=PATIENCE)
+
+
+def test_a_run_of_a_command_line_that_waits_for_a_lock_says_so_too(project: Project, opened: Opened) -> None:
+    with psycopg.connect(project.environment["DATABASE_URL"]) as other, page_of(project, opened) as page:
+        other.execute("select * from users")
+        process = subprocess.Popen(
+            [*BASCULE, "up"], cwd=project.folder, env=project.environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            running = page.get_by_role("region", name="Running now")
+            expect(running).to_contain_text("Waits for a lock", timeout=PATIENCE)
+            expect(running.get_by_role("alert")).to_contain_text(str(other.info.backend_pid))
+            running.get_by_role("button", name="Abort").click()
+            page.get_by_role("dialog").get_by_role("button", name="Abort").click()
+            assert process.wait(30) != 0
+            expect(running).to_have_count(0, timeout=PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+        other.rollback()
+        expect(page.get_by_role("button", name=f"Execute {MAIL}")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_failure_shows_the_error_and_what_to_do(project: Project, opened: Opened) -> None:

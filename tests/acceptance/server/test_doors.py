@@ -72,6 +72,9 @@ def test_a_target_that_cannot_be_written_is_looked_at_all_the_same(
     for path in LOOKS:
         reply = server.get(path, mine)
         assert reply.status == 200, (path, reply.body)
+    planned = server.post("plan", {}, mine).data
+    assert [each["name"] for each in planned["migrations"]] == ["20240102_two"]
+    assert "id" not in planned, "nobody can hand one in there"
     health = server.get("health", mine).data
     assert health["status"] == "unhealthy"
     assert "default_transaction_read_only" in str(health["issues"])
@@ -96,6 +99,11 @@ def test_the_head_of_the_audit_log_is_in_the_servers_log_after_each_run(server: 
     line = said(server, r"Audit log: \d+:h1:")
     head = line.partition("Audit log: ")[2]
     assert "whole" in project.well("audit", "verify", "--head", head).out
+
+
+def test_a_token_has_a_name_of_one_line(project: Project) -> None:
+    answer = project.run("token", "create", "--role", "viewer", "--name", "ann\nbob", "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (2, "usage")
 
 
 def test_a_level_that_is_named_decides_what_is_logged(project: Project) -> None:

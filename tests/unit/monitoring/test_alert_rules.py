@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bascule.domain.alert import TELLING, Alert, Raised, Settled
+from bascule.domain.alert import Alert, Raised, Settled
 from bascule.domain.health import Health, Issue
 from bascule.domain.history import Fact
+from bascule.domain.telling import TELLING
 from bascule.errors import ConfigError
 from bascule.monitoring.alerts.deciding import CREATED, REPEATED, RESOLVED, Decided, decide
 from bascule.monitoring.alerts.declared import policy_of

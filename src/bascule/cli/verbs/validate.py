@@ -77,6 +77,8 @@ def command(
     for line in (*lines(report, call), *_since(report)):
         call.output.text(call.output.clean(line))
     call.output.document(report.as_dict())
+    if name is None:
+        _note(call, report, whole=not (tables or rules or category))
     if report.is_valid:
         return 0
     call.output.insist(
@@ -97,6 +99,18 @@ def _report(call: Call, validation: Validation, name: str | None, wanted: Wanted
     with reading(call) as context:
         look = after if wanted.after else before
         return look(context, validation, name, wanted=wanted)
+
+
+def _note(call: Call, report: ValidationReport, *, whole: bool) -> None:
+    """For metrics and alerts. What was found has been told, whether or not that can be written down."""
+    import contextlib
+
+    from bascule.cli.session import changing
+    from bascule.errors import BasculeError
+    from bascule.services.validation_failed import note_look
+
+    with contextlib.suppress(BasculeError), changing(call, progress=False) as context:
+        note_look(context, report, whole=whole)
 
 
 def _progress(call: Call) -> Callable[[int, int], None]:

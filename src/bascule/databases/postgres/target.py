@@ -19,6 +19,7 @@ from bascule.databases.postgres.lease import PostgresLease, give_back, read_hold
 from bascule.databases.postgres.message import literal
 from bascule.databases.postgres.performing import Performer
 from bascule.databases.postgres.session import Session
+from bascule.databases.postgres.watch import look_at, process_of
 from bascule.databases.postgres.wire import ask, exchange, settled
 from bascule.domain.history import Fact, Holder, LedgerEntry, timed
 from bascule.domain.schema import Part, Snapshot
@@ -31,6 +32,7 @@ from bascule.ports.database import (
     Meanwhile,
     Observation,
     Performed,
+    Progress,
     TargetInfo,
     TargetOptions,
     Watch,
@@ -245,6 +247,16 @@ class PostgresTarget:
     def left_behind(self) -> Holder | None:
         """Who had the lease last and is gone without having given it back."""
         return self._recall("look at the lease", read_left_behind)
+
+    def doing(self, holder: Holder) -> Progress | None:
+        """As the port: what the server process of the holder's main connection does, and whom it waits for."""
+        pid = holder.backend.partition(" ")[0]
+        if not pid.isdigit():
+            return None
+        return self._connections.recall(
+            lambda session: look_at(lambda sql: ask(session.connection, sql), process_of(int(pid), "")),
+            "look at what runs",
+        )
 
     # Work
 

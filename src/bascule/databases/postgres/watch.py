@@ -84,6 +84,11 @@ def progress(ask: Ask, process: str, waiting_for: Sequence[str] = ()) -> Progres
     )
 
 
+def look_at(ask: Ask, process: str) -> Progress | None:
+    """As `progress`, of a process that somebody else keeps, which may wait for a lock."""
+    return progress(ask, process, blockers(ask, process) if is_waiting(ask, process) else ())
+
+
 def lock_holders(ask: Ask, touch: Touch) -> tuple[str, ...]:
     """Who holds locks on these relations, in words: for a wait that ended before anybody could look."""
     names = sorted({(each.schema, each.name) for each in touch.objects if each.kind == "relation"}, key=str)

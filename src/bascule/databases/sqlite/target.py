@@ -211,6 +211,9 @@ class SqliteTarget:
         self._lease = SqliteLease(token=token, taken_from=former, lock=lock, sidecar=sidecar)
         return self._lease
 
+    def doing(self, holder: Holder) -> None:
+        """Nobody but the process itself can tell."""
+
     def holder(self) -> Holder | None:
         meta = self._meta()
         sidecar = self._open_sidecar(meta["identity"]) if meta is not None else None

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from bascule.domain.event import Event
 from bascule.domain.health import Health
 from bascule.errors import BasculeError, TargetUnreachable
 from bascule.monitoring.alerts.sending import Outbox
@@ -17,6 +16,7 @@ from bascule.monitoring.alerts.watching import Looked
 from bascule.ports.state import StateDoor
 from bascule.services.cleanup import Cleaned, last_clean_up
 from bascule.services.context import Context
+from bascule.services.health_told import tell
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,15 +80,7 @@ class AlertRounds:
             unreachable = next((each for each in health.found if each.condition == "unreachable"), None)
             if unreachable is not None:
                 raise TargetUnreachable(unreachable.message, hint=unreachable.recommendation)
-            context.publish(
-                Event(
-                    name="migration.health_check",
-                    run_id="",
-                    migration="",
-                    at=health.last_check,
-                    data=health.as_dict(),
-                )
-            )
+            tell(context, health)
         self.look(context, door, health)
         self.outbox.send(door)
 

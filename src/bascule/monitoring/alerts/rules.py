@@ -54,6 +54,7 @@ def of_fact(fact: Fact, policy: AlertPolicy) -> Iterator[Raised]:
         rules = ", ".join(str(each) for each in data.get("rules") or ())
         words = "\n".join(str(each) for each in data.get("words") or ()) or "The data rules found errors."
         broke = f"{fact.migration} left new faults in the data" if fact.run_id else f"{fact.migration} was refused"
+        broke = broke if fact.migration else "The data rules found errors"
         yield _raised(fact, "validation_failed", "warning", f"{broke}: {rules}" if rules else broke, words)
     elif kind == "backup_verified" and data.get("good") is False:
         its_id = str(data.get("id") or "")

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bascule.domain.alert import TELLING, Alert, Raised, Settled
+from bascule.domain.alert import Alert, Raised, Settled
 from bascule.domain.health import Health
 from bascule.domain.history import Fact
 from bascule.domain.run import iso
+from bascule.domain.telling import TELLING
 from bascule.monitoring.alerts import events, rules
 from bascule.monitoring.alerts.deciding import Decided, decide
 from bascule.monitoring.alerts.policy import AlertPolicy
@@ -200,6 +201,9 @@ def _settled(target: Target, known: Sequence[Alert], now: datetime) -> list[Sett
             about = [each for each in facts if each.data.get("id") == alert.subject]
             ends = [each for each in about if each.kind == "backup_removed" or each.data.get("good")]
             why = "the backup was proved, or removed"
+        elif alert.rule == "validation_failed" and not alert.migration:
+            ends = list(target.journal(kinds=("validation_passed",), after=alert.fact, limit=1))
+            why = "a look at all data found no errors"
         elif alert.rule in rules.RUNS:
             ends = _ends(target, alert, ("run_completed", "rolled_back"))
             why = "the migration has been run"

@@ -18,6 +18,7 @@ export const state = {
 
 const RANKS = ["viewer", "operator", "admin", "super_admin"];
 const EVERY = 2000;
+const SOON = 700; // while something runs of which only the status tells how far it is
 const SLOWER = { health: 5, alerts: 2, backups: 10, metrics: 10, runs: 3 };
 const streams = new Map();
 let turn = 0;
@@ -54,8 +55,10 @@ export async function look(all = false) {
     else state.online = false;
   }
   draw();
-  timer = setTimeout(look, document.hidden ? EVERY * 5 : EVERY);
+  timer = setTimeout(look, document.hidden ? EVERY * 5 : elsewhere() ? SOON : EVERY);
 }
+
+const elsewhere = () => Boolean(state.status?.running?.some((run) => run.progress && !state.live.has(run.id)));
 
 export function forget() {
   state.who = null;
@@ -85,7 +88,7 @@ async function ask(all) {
 }
 
 function hear() {
-  const running = new Set((state.status?.running ?? []).map((run) => run.id));
+  const running = new Set((state.status?.running ?? []).filter((run) => run.id !== run.lease).map((run) => run.id));
   for (const [run, stop] of streams) {
     if (!running.has(run)) {
       stop();

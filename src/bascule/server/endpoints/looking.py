@@ -16,6 +16,7 @@ from bascule.server.answers import CURSOR, answer, offset_of, page, tagged
 from bascule.server.controller import MigrationController
 from bascule.server.describing import answers
 from bascule.services.context import Context
+from bascule.services.doing import doing
 
 Limit = Annotated[int, Query(ge=0, le=100_000, description="Entries of each list; 0: all.")]
 Cursor = Annotated[str | None, Query(pattern=CURSOR, description="`nextCursor` of the answer before.")]
@@ -60,6 +61,8 @@ def _now(router: APIRouter, controller: MigrationController) -> None:
         for name in lists:
             data[name], more = page(found[name], limit, offset)
             following = more or following
+        if data["running"]:
+            data["running"] = await _with_progress(controller, data["running"])
         extra = {"nextCursor": following} if following else {}
         return tagged(request, answer(data, clean=clean, more=extra))
 
@@ -190,6 +193,14 @@ def _past(router: APIRouter, controller: MigrationController) -> None:
         shown, following = page(found, limit, offset)
         extra = {"nextCursor": following} if following else {}
         return tagged(request, answer(shown, clean=clean, more=extra))
+
+
+async def _with_progress(controller: MigrationController, running: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what another process has begun the database is asked; the server's own workers tell it by their streams."""
+    if any(controller.work.of(run["id"]) is not None for run in running):
+        return running
+    progress = await controller.readers.ask(doing)
+    return running if progress is None else [{**run, "progress": progress} for run in running]
 
 
 def _status(context: Context) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             principal = await asyncio.to_thread(identities.authenticate, body.token)
         except Unauthenticated as stranger:
             raise await controller.doorman.refused(request, stranger, "log in") from None
+        request.state.principal = principal.name
         await controller.doorman.admitted(request, principal, "log in")
         cookie, session, seconds = identities.begin_session(principal)
         response = answer(_shown(controller, session.principal, session.csrf), "Logged in")

@@ -15,26 +15,38 @@ export function running() {
 
 function one(run) {
   const event = state.live.get(run.id);
-  const data = event?.data ?? {};
+  // What a command line began is told by the status; it has no stream of progress.
+  const data = event?.data ?? run.progress ?? {};
   const percent = data.percent ?? null;
   const steps = data.steps ? `step ${data.step ?? 1} of ${data.steps}` : "";
-  const left = percent > 2 && data.elapsedMs ? (data.elapsedMs * (100 - percent)) / percent : null;
   return h("li", { key: `run-${run.id}` },
     h("div", { class: "line" }, h("h3", {}, run.name), badge("running", run.direction === "down" ? "rolling back" : "running"), h("span", { class: "soft end" }, "began ", when(run.timestamp))),
     h("progress", { max: 100, value: percent, "aria-label": `Progress of ${run.name}` }),
     h("div", { class: "line soft" },
       h("span", {}, [percent === null ? null : `${Math.round(percent)} %`, steps, data.phase].filter(Boolean).join(" · ") || "at work"),
-      h("span", { class: "end" }, left === null ? (run.estimatedDuration ? `estimated ${duration(run.estimatedDuration)}` : "") : `about ${duration(left)} left`)),
+      h("span", { class: "end" }, left(run, data))),
     data.waiting?.length ? h("p", { class: "words-warn", role: "alert" }, `Waits for a lock: ${data.waiting.join("; ")}`) : null,
     data.statement ? h("pre", { class: "soft" }, data.statement) : null,
-    mayChange() && run.controllable ? h("p", { class: "line" }, control(run, "pause"), control(run, "resume"), control(run, "abort")) : null);
+    mayChange() ? h("p", { class: "line" }, control(run, "abort")) : null);
+}
+
+/** When it will be done: by how far it has come, else by what was estimated when it began. */
+function left(run, data) {
+  if (data.percent > 2 && data.elapsedMs) return `about ${duration((data.elapsedMs * (100 - data.percent)) / data.percent)} left`;
+  if (!run.estimatedDuration) return "";
+  const estimated = `estimated ${duration(run.estimatedDuration)}`;
+  const rest = run.estimatedDuration - (Date.now() - new Date(run.timestamp));
+  return rest > 0 ? `${estimated}, about ${duration(rest)} left` : `${estimated}, takes longer`;
 }
 
 function control(run, verb) {
-  return button(verb, () => ask({
-    title: `${verb} ${run.name}?`,
-    word: verb,
+  return button(capital(verb), () => ask({
+    title: `${capital(verb)} ${run.name}?`,
+    content: [h("p", {}, "The statement under way is cancelled and undone, and the run ends as failed.")],
+    word: capital(verb),
     kind: verb === "abort" ? "danger" : "main",
     act: async () => { await send("POST", `runs/${encodeURIComponent(run.id)}/${verb}`); await look(true); },
-  }));
+  }), { kind: "danger", label: `${capital(verb)} ${run.name}` });
 }
+
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
