@@ -6,11 +6,14 @@ off from one that ended without anything to say.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bascule.domain.history import ENDED, REQUESTED, Fact, Holder
+from bascule.errors import BasculeError
+from bascule.ports.database import Job, Lease, WorkFailed
 from bascule.services.alive import died_here
 from bascule.services.context import Context
 from bascule.services.history import ENDS
@@ -83,22 +86,41 @@ def settle(context: Context) -> tuple[Fact, ...]:
     if isinstance(lease, Holder):
         return ()
     try:
-        return write_down(context, lease.taken_from)
+        return write_down(context, lease)
     finally:
         lease.release()
 
 
-def write_down(context: Context, gone: Holder | None) -> tuple[Fact, ...]:
-    """By whoever has just taken the lease, from `gone` where that one did not give it back: the ends of the runs that
-    have none. Raises as the journal does.
+def write_down(context: Context, lease: Lease) -> tuple[Fact, ...]:
+    """By whoever has just taken the lease, maybe from one who did not give it back: the ends of the runs without one.
+    A script of which nothing was done is not half done any more. Raises as the journal does.
     """
+    gone = lease.taken_from
     runs = list(_unended(context, gone)) if gone is not None else []
     begun = {run.run_id for run in runs}
     runs += [run for run in _requests(context, gone) if run.run_id not in begun]
     broken = _without_requests(runs)
+    for run in broken:
+        _forget_the_beginning(context, lease, run)
     facts = [_told(context, run, sure=True) for run in broken]
     context.target.append([*facts, *(_never_begun(run) for run in runs if run not in broken)])
     return tuple(facts)
+
+
+def _forget_the_beginning(context: Context, lease: Lease, run: _Run) -> None:
+    """Take away the mark that a script was begun, where no step was done and none was sent that no transaction undoes:
+    that is no more than book-keeping, and it is simply run again.
+    """
+    from bascule.engine.decide import BEGUN
+
+    if run.direction != "up" or set(context.target.marks().get((run.migration, "up"), ())) != {BEGUN}:
+        return
+    if any(fact.kind == "step_started" for fact in context.target.journal(run_id=run.run_id)):
+        return
+    job = Job(run_id=run.run_id, migration=run.migration, direction="up", clear_marks=True, forget_before=True)
+    # Where it cannot be done the script stays half done, and is told as that.
+    with contextlib.suppress(BasculeError, WorkFailed):
+        context.target.perform(job, lease=lease)
 
 
 def _without_requests(runs: Sequence[_Run]) -> list[_Run]:

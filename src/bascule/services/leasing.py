@@ -48,7 +48,7 @@ def leased(context: Context, run: str, *, needless: Callable[[], bool] | None = 
         if lease.taken_from is not None:
             from bascule.services.broken_off import write_down
 
-            write_down(context, lease.taken_from)
+            write_down(context, lease)
         yield lease
     finally:
         lease.release()

@@ -252,6 +252,25 @@ def found_off(server: Server, mine: str, run: str) -> dict[str, Any] | None:
     return found if found["status"] == "failed" else None
 
 
+def test_a_script_of_which_nothing_was_done_is_not_half_done(project: Project) -> None:
+    (project.folder / "migrations" / f"{WHOLE}.sql").unlink()
+    project.write(
+        PARTS,
+        f"{LONG[kind_of(project)]}\ncreate table four (id int);",
+        "drop table four;",
+        options=" transaction:false",
+    )
+    mine = token(project, "admin")
+    with served(project) as server:
+        _, pid = begun(server, mine, PARTS)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: interruptions(server, mine), "the alert")
+        (failed,) = server.get("status", mine).data["failed"]
+        assert (failed["state"], "halfDone" in failed) == ("unchanged", False), failed
+        project.write(PARTS, "create table four (id int);", "drop table four;")
+        assert server.post("execute", {"migrationName": PARTS}, mine).data["status"] == "completed"
+
+
 def resumed(server: Server, mine: str) -> dict[str, Any] | None:
     found = [each for each in server.get("status", mine).data["running"] if each["name"] == PARTS]
     return found[0] if found else None

@@ -74,6 +74,8 @@ def run(
         (fact("run_failed", error="no", state="unchanged"), "run_failed", "error"),
         (fact("run_failed", error="no", state="changed"), "run_failed", "critical"),
         (fact("run_failed", error="no"), "run_failed", "critical"),
+        (fact("run_interrupted", error="no", why="killed", state="unchanged"), "run_interrupted", "error"),
+        (fact("run_interrupted", error="no", why="killed", state="changed"), "run_interrupted", "critical"),
         (fact("run_failed", direction="down", error="no"), "rollback_failed", "critical"),
         (fact("run_interrupted"), "run_interrupted", "warning"),
         (fact("verdict", direction="down", verdict="lossy", differences=["rows of t"]), "rollback_lossy", "warning"),
@@ -150,6 +152,15 @@ def test_a_settled_alert_is_told_to_whoever_was_told_of_it_and_the_next_is_anoth
     assert known[0].id != alert.id
     untold, _ = run((replace(alert, told_at=None),), settled)
     assert [message.event for message in untold.messages] == []
+
+
+def test_what_began_and_ended_between_two_looks_is_told_from_its_beginning() -> None:
+    began = failed()
+    found, after = run((), began, Settled(fingerprint=began.fingerprint, at=NOW + timedelta(seconds=1), why="well"))
+    assert [each.event for each in found.messages] == [CREATED, RESOLVED]
+    assert len({each.alert.id for each in found.messages}) == 1
+    assert found.messages[0].alert.resolved_at is None
+    assert after == ()
 
 
 def test_what_happened_before_the_alert_does_not_settle_it() -> None:

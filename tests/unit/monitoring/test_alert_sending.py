@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +16,11 @@ import pytest
 
 from bascule.domain.alert import Alert
 from bascule.monitoring.alerts.by_apprise import by_apprise, words
+from bascule.monitoring.alerts.deadline import opened
 from bascule.monitoring.alerts.deciding import CREATED, REPEATED, RESOLVED
 from bascule.monitoring.alerts.folder import remove_alerts, write_alerts
 from bascule.monitoring.alerts.policy import AlertPolicy, Channel
-from bascule.monitoring.alerts.sending import NotTaken
+from bascule.monitoring.alerts.sending import NotTaken, hand_over
 from bascule.monitoring.alerts.unreachable import PATIENCE, Unreachable
 from bascule.monitoring.alerts.webhook import signature, webhook
 from bascule.monitoring.rounds import Duty, Rounds
@@ -167,6 +170,54 @@ def test_rounds_end_when_they_are_told_to() -> None:
     rounds.start()
     rounds.stop()
     assert closed == [True]
+
+
+def test_a_duty_is_done_at_once_when_its_word_is_said() -> None:
+    done: list[str] = []
+    said, again = threading.Event(), threading.Event()
+
+    def work() -> None:
+        done.append("woken")
+        (again if said.is_set() else first).set()
+
+    first = threading.Event()
+    rounds = Rounds(
+        duties=(
+            Duty(name="woken", work=work, every=1000, wakes=frozenset({"ended"})),
+            Duty(name="asleep", work=lambda: done.append("asleep"), every=1000),
+        )
+    )
+    rounds.start()
+    assert first.wait(10)
+    said.set()
+    rounds.wake("ended")
+    assert again.wait(10)
+    rounds.stop()
+    assert done.count("woken") == 2
+    assert done.count("asleep") == 1
+
+
+def test_a_message_has_one_deadline_whatever_is_done_with_it() -> None:
+    held, cut = socket.socketpair()
+    ended = threading.Event()
+
+    def endless(_channel: Channel, _message: Delivery) -> None:
+        opened(held)
+        held.recv(1)
+        ended.set()
+
+    with cut, held, pytest.raises(NotTaken, match="ops did not take it within"):
+        hand_over(endless, Channel(name="ops", url="http://x"), MESSAGE, 0.2)
+    assert ended.wait(10), "its connection was cut, so that no thread stays behind"
+
+
+def test_what_handing_over_raises_comes_out() -> None:
+    def refuse(_channel: Channel, _message: Delivery) -> None:
+        raise NotTaken("no", final=True)
+
+    with pytest.raises(NotTaken) as raised:
+        hand_over(refuse, Channel(name="ops", url="http://x"), MESSAGE)
+    assert raised.value.final
 
 
 def test_a_secret_that_only_looks_like_base64_is_taken_as_it_stands() -> None:
