@@ -369,6 +369,24 @@ def test_a_run_that_mends_or_writes_nothing_tells_no_new_faults(project: Project
     assert "newIssues" not in more["validationResult"]
 
 
+def test_a_rollback_tells_what_it_broke_too(project: Project) -> None:
+    fill(project, "insert into orders values (2, 99, 5)")
+    project.write(BREAK, "insert into customers values (3, 'Eve');", "delete from customers where id in (2, 3);")
+    project.well("up")
+    fill(project, "insert into orders values (3, 2, 5)")
+    given = ("rollback", "--json", "--accept-data-loss")
+    answer = project.run(*given)
+    (run,) = answer.json["data"]
+    found = ["Foreign Key Integrity: orders (customer_id) refers to no row of customers: 2 rows instead of 1"]
+    assert run["validationResult"]["newErrors"] == found
+    assert len(run["validationResult"]["brokenBefore"]) == 1
+    assert f"Warning: {BREAK} has left new faults in the data: {found[0]}" in answer.err
+    fill(project, "insert into customers values (2, 'Bob')")
+    project.well("up")
+    (again,) = project.run(*given, "--no-validate").json["data"]
+    assert again["validationResult"] is None
+
+
 def test_no_rule_is_asked_around_a_run_without_validation(project: Project) -> None:
     configure(project, '[validation]\ncustom = ["not_there"]\n')
     project.write(BREAK, "update orders set total = 'x' where id = 1;", "select 1;")

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from bascule.cli.call import Call
 from bascule.errors import Refused
-
-
-def changes_nothing(call: Call, given: dict[str, str]) -> None:
-    """Say of each option given (option → its capability) that leaving it out would have been the same."""
-    for option, capability in given.items():
-        call.output.warn(f"{option} changes nothing: {capability} yet.")
 
 
 def would_mislead(option: str, capability: str, instead: str) -> Refused:

@@ -15,7 +15,7 @@ from bascule.errors import BasculeError, Refused
 from bascule.planning.names import find
 from bascule.planning.select import select_rollback
 from bascule.planning.steps import touch_of
-from bascule.ports.database import Lease, WorkFailed
+from bascule.ports.database import WorkFailed
 from bascule.services.batch_facts import batch_ended, batch_started
 from bascule.services.context import Context
 from bascule.services.environment import guard_environment, guard_rollback, note_reason, protected
@@ -27,6 +27,7 @@ from bascule.services.planned import plan_one
 from bascule.services.recovery import Recovery
 from bascule.services.report import Report
 from bascule.services.requests import RollbackRequest
+from bascule.services.rules_around import RulesAround, rules_around
 from bascule.services.runs import RunNames
 from bascule.services.saving import saved
 from bascule.services.situation import Situation, look
@@ -62,6 +63,7 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     for words in accepted:
         context.say(f"Warning: {words}")
     losses = accept_losses(context, plans, accepted=request.accept_data_loss, yes=request.yes)
+    warnings: tuple[str, ...] = ()
     context.target.prepare()
     with leased(context, f"rollback of {', '.join((*begun, *_names(plans)))}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
@@ -75,13 +77,15 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
                 backups = saved(context, _fresh(plans, now), wanted=request.make_backup)
                 run_hooks(context, lease, "before_rollback")
                 recovery = Recovery(context=context, lease=lease, accepted=request.accept_data_loss, backups=backups)
-                _undo_all(context, lease, plans, now, runs, recovery)
+                rules = rules_around(context, plans) if request.validate and context.policy.validate else None
+                _undo_all(recovery, plans, now, runs, rules)
+                warnings = tuple(rules.warnings()) if rules is not None else ()
                 run_hooks(context, lease, "after_rollback")
     return Report(
         success=True,
         message=_did([run for run in runs if run.direction == "down"]),
         runs=tuple(runs),
-        warnings=accepted,
+        warnings=(*accepted, *warnings),
         details={"losses": list(losses)} if losses else {},
     )
 
@@ -258,15 +262,14 @@ def _up_changed_nothing(context: Context, planned: PlannedMigration) -> bool:
 
 
 def _undo_all(
-    context: Context,
-    lease: Lease,
+    recovery: Recovery,
     plans: Sequence[PlannedMigration],
     situation: Situation,
     runs: list[Run],
-    recovery: Recovery,
+    rules: RulesAround | None,
 ) -> None:
-    """One after the other; each that ended well is added to `runs`."""
-    backups = recovery.backups
+    """One after the other; each that ended well is added to `runs`. `rules` are asked around each."""
+    context, lease, backups = recovery.context, recovery.lease, recovery.backups
     names = RunNames(context.clock, given=context.run_ids)
     gone = {each.name for each in plans}
     ids = {each.name: names.mint(each.name) for each in plans}
@@ -277,8 +280,11 @@ def _undo_all(
         try:
             why_not = _others(context, each, situation, gone)
             begun = (each.name, "down") in situation.marks
+            if rules is not None:
+                rules.before(each)
             run = undo_one(context, lease, each, run_id, resuming=begun, why_not=why_not)
-            run = dataclasses.replace(run, backup_path=backups.get(each.name))
+            found = rules.after(each, run_id) if rules is not None else {}
+            run = dataclasses.replace(run, backup_path=backups.get(each.name), validation_result=found or None)
         except BasculeError as error:
             batch_ended(context, tuple(ids.values()), "down")
             # The backup is of before all of them: once one is undone, it leads back too far.

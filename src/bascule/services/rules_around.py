@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bascule.domain.event import Event
 from bascule.domain.plan import PlannedMigration
 from bascule.errors import BasculeError
+from bascule.planning.steps import plan_migration
 from bascule.services.context import Context
 from bascule.services.kept_look import keep
 from bascule.services.validation_failed import note_failed
@@ -125,6 +126,10 @@ def rules_around(context: Context, planned: Sequence[PlannedMigration]) -> Rules
 
 
 def names_of(planned: PlannedMigration, context: Context) -> tuple[str, ...]:
-    """The tables whose rows the migration's statements name as changed."""
-    tables, _settings = written_tables(planned, context.target.dialect)
-    return tuple(map(shown_name, tables))
+    """The tables whose rows the migration's statements name as changed. A way back brings back what the up changed, so
+    the tables of both are meant there.
+    """
+    dialect = context.target.dialect
+    up = [plan_migration(planned.migration, "up", dialect)] if planned.direction == "down" else []
+    tables = [table for each in (*up, planned) for table in written_tables(each, dialect)[0]]
+    return tuple(dict.fromkeys(map(shown_name, tables)))

@@ -6,7 +6,6 @@ import click
 
 from bascule.cli.call import Call
 from bascule.cli.names import MigrationName
-from bascule.cli.notyet import changes_nothing
 from bascule.cli.options import lock_wait, verb, yes_production
 from bascule.cli.outcome import tell
 from bascule.cli.session import changing
@@ -21,7 +20,7 @@ from bascule.services.requests import RollbackRequest
 @click.option("--backup", metavar="PATH", help="Restore this backup instead of running down scripts.")
 @click.option("--dry-run", is_flag=True, help="Print exactly what would run, and run nothing.")
 @click.option("--accept-data-loss", is_flag=True, help="What cannot be brought back is meant; needed in production.")
-@click.option("--no-validate", is_flag=True, help="Do not check the data rules.")
+@click.option("--no-validate", is_flag=True, help="Do not ask the data rules around it.")
 @click.option("--no-backup", is_flag=True, help="No backup before rolling back.")
 @click.option("--no-progress", is_flag=True, help="No progress on stderr.")
 @yes_production("Roll back on production, for this reason")
@@ -41,10 +40,6 @@ def command(
     """Undo the last applied migration, the one named with those that depend on it, or several."""
     if sum(value is not None for value in (name, to, steps)) > 1:
         raise click.UsageError("NAME, --to and --steps exclude each other", click.get_current_context())
-    given = {
-        "--no-validate": ("there are no data rules" if no_validate else ""),
-    }
-    changes_nothing(call, {option: capability for option, capability in given.items() if capability})
     request = RollbackRequest(
         name=name,
         to=to,

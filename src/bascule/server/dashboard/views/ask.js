@@ -5,10 +5,11 @@ import { button } from "./parts.js";
 
 const dialog = () => document.getElementById("ask");
 
-/** Show it. `act` is called when the person agrees; what it throws is shown in the dialog. `losses`: sentences; with any,
- * a box must be ticked first. */
-export function ask({ title, content = [], losses = [], word, kind = "main", act }) {
+/** Show it. `act` is called when the person agrees, with the reason that was given; what it throws is shown in the
+ * dialog. `losses`: sentences; with any, a box must be ticked first. `why`: ask for a reason. */
+export function ask({ title, content = [], losses = [], why = false, word, kind = "main", act }) {
   const box = dialog();
+  let reason = "";
   let agreed = losses.length === 0;
   let problem = null;
   const close = () => box.close();
@@ -22,12 +23,13 @@ export function ask({ title, content = [], losses = [], word, kind = "main", act
         h("label", {}, h("input", { type: "checkbox", id: "ask-loss", onclick: ({ currentTarget }) => { agreed = currentTarget.checked; draw(); } }),
           " I have read this, and accept it."))
       : null,
+    why ? h("label", { key: "why" }, "Reason, for the audit log and whoever watches", h("input", { type: "text", maxlength: 1000, oninput: ({ currentTarget }) => { reason = currentTarget.value.trim(); } })) : null,
     problem ? h("div", { class: "loss", role: "alert" }, h("p", {}, h("b", {}, problem.message)), problem.hint ? h("p", {}, problem.hint) : null) : null,
     h("p", { class: "buttons" },
       button("Cancel", close),
       button(word, async () => {
         try {
-          await act();
+          await act(reason || null);
           close();
         } catch (error) {
           problem = error;

@@ -37,10 +37,11 @@ async function back(name) {
       losses.length ? null : h("p", {}, preview.problem ? "" : "As far as can be told beforehand nothing is lost."),
     ].filter(Boolean),
     losses,
+    why: state.who?.environment === "production",
     word: "Roll back",
     kind: "danger",
-    act: async () => {
-      await begin("rollback", { migrationName: name, acceptDataLoss: losses.length > 0 }, name, `The rollback of ${name} has begun.`);
+    act: async (reason) => {
+      await begin("rollback", { migrationName: name, acceptDataLoss: losses.length > 0, ...(reason ? { reason } : {}) }, name, `The rollback of ${name} has begun.`);
     },
   });
 }
