@@ -1,4 +1,4 @@
-"""Options whose capability is not there yet: accepted, and said so once."""
+"""Options whose capability is not there yet: refused, so that nobody believes they were followed."""
 
 from __future__ import annotations
 
