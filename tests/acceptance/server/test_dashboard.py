@@ -312,6 +312,25 @@ def test_what_a_rollback_loses_is_read_before_it_can_begin(project: Project, ope
         expect(page.get_by_role("button", name=f"Execute {MAIL}")).to_be_visible()
 
 
+def test_a_rollback_on_production_asks_for_its_reason(empty: Project, opened: Opened) -> None:
+    empty.environment["MIGRATION_ENVIRONMENT"] = "production"
+    (empty.folder / "bascule.toml").write_text("approvals = 1\n", encoding="utf-8")
+    empty.write(USERS, "create table users (id int primary key);", "drop table users;")
+    empty.well("up", "--yes-production", "the first")
+    with page_of(empty, opened) as page:
+        page.get_by_role("button", name=f"Roll back {USERS}").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("checkbox").check()
+        dialog.get_by_role("button", name="Roll back").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("needs a reason", timeout=PATIENCE)
+        assert empty.names() == {USERS}
+        dialog.get_by_label("Reason").fill("agreed with Ann")
+        dialog.get_by_role("button", name="Roll back").click()
+        expect(page.get_by_role("region", name="Alerts")).to_contain_text("agreed with Ann", timeout=PATIENCE)
+    assert empty.names() == set()
+    assert "agreed with Ann" in empty.well("audit", "--json").out
+
+
 def test_a_viewer_is_offered_nothing_that_he_may_not_do(project: Project, opened: Opened) -> None:
     with page_of(project, opened, "viewer") as page:
         expect(page.get_by_role("region", name="Pending")).to_contain_text(MAIL)

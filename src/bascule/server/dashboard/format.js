@@ -35,3 +35,9 @@ export const exact = (iso) => (iso ? new Date(iso).toLocaleString() : "");
 
 /** 1 migration, 2 migrations. */
 export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
+/** A sentence about a migration, behind its name: once, wherever the sentence comes from. */
+export const about = (name, words) => (words.startsWith(`${name}: `) ? words : `${name}: ${words}`);
+
+/** The same where the name stands beside it. */
+export const alone = (name, words) => (words.startsWith(`${name}: `) ? words.slice(name.length + 2) : words);

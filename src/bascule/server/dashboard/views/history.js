@@ -2,7 +2,7 @@
 
 import { send } from "../api.js";
 import { h } from "../dom.js";
-import { duration } from "../format.js";
+import { about, duration } from "../format.js";
 import { mayChange, state } from "../state.js";
 import { ask } from "./ask.js";
 import { begin } from "./begin.js";
@@ -28,7 +28,7 @@ export function history() {
 async function back(name) {
   const preview = (await send("POST", "rollback", { migrationName: name, dryRun: true }).catch((error) => ({ problem: error })));
   const planned = preview.data?.migrations ?? [];
-  const losses = planned.flatMap((each) => (each.losses ?? []).map((loss) => `${each.name}: ${loss}`));
+  const losses = planned.flatMap((each) => (each.losses ?? []).map((loss) => about(each.name, loss)));
   ask({
     title: `Roll back ${name}?`,
     content: [

@@ -2,7 +2,7 @@
 
 import { send } from "../api.js";
 import { h } from "../dom.js";
-import { count, duration } from "../format.js";
+import { about, alone, count, duration } from "../format.js";
 import { may, mayChange, state } from "../state.js";
 import { ask, tell } from "./ask.js";
 import { begin } from "./begin.js";
@@ -23,8 +23,7 @@ export function pending() {
 }
 
 function one(each, planned) {
-  const own = `${each.name}: `;
-  const losses = (planned?.losses ?? []).map((loss) => (loss.startsWith(own) ? loss.slice(own.length) : loss));
+  const losses = (planned?.losses ?? []).map((loss) => alone(each.name, loss));
   return h("li", { key: `pending-${each.name}` },
     h("div", { class: "line" },
       h("h3", {}, each.name),
@@ -67,7 +66,7 @@ async function execute(name) {
   }
   const all = plan.migrations ?? [];
   const others = all.filter((each) => each.name !== name).map((each) => each.name);
-  const losses = all.flatMap((each) => (each.losses ?? []).map((loss) => (others.length ? `${each.name}: ${loss}` : loss)));
+  const losses = all.flatMap((each) => (each.losses ?? []).map((loss) => (others.length ? about : alone)(each.name, loss)));
   const own = all.find((each) => each.name === name);
   ask({
     title: others.length ? `Execute ${count(all.length, "migration")}?` : `Execute ${name}?`,
