@@ -207,12 +207,14 @@ class EnhancedMigrationService:
             )
             return rollback(context, request)
 
-    def recover(self) -> Report:
-        """Finish what a crash or a failure left half done. Raises as `execute_migration`."""
+    def recover(self, *, yes_production: str | None = None) -> Report:
+        """Finish what a crash or a failure left half done. A file that was edited since is gone on with on production
+        for the reason `yes_production`. Raises as `execute_migration`.
+        """
         from bascule.services.recover import recover
 
-        with self._context("recover") as context:
-            return recover(context)
+        with self._context("recover", yes_production=yes_production) as context:
+            return recover(context, reason=yes_production)
 
     def history(self, *, limit: int = 100) -> tuple[Run, ...]:
         """Past runs, newest first."""

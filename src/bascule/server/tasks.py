@@ -290,14 +290,12 @@ def _recover(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     from bascule.services.broken_off import settle
     from bascule.services.environment import guard_environment
     from bascule.services.recover import recover
-    from bascule.services.recover_as_begun import require_as_begun
 
     name = given["name"]
     with _changing(task, "recover", {"name": name, "run": task.run_id, **_options(given)}) as context:
         guard_environment(context)
         settle(context)
-        require_as_begun(context)
-        report = recover(context, answer=given["answer"])
+        report = recover(context, answer=given["answer"], let_in=True)
         run = next((run for run in report.runs if run.name == name), None)
         data = run.as_dict() if run is not None else run_of(context, facts_of(context, task.run_id), here=False)
     message = report.message if run is not None else f"Nothing of {name} is half done, so there is nothing to finish."

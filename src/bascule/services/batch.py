@@ -55,7 +55,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
         context.say(f"Warning: {words}")
     guard_environment(context)
     if planned:
-        guard_run(context, request)
+        guard_run(context, request, planned)
     fresh = _fresh(planned, situation)
     seen = foresee(context, fresh, wanted=request.backup)
     for words in seen.notices:
@@ -73,7 +73,7 @@ def apply(context: Context, request: UpRequest, situation: Situation) -> Report:
             accepted=request.accept_data_loss,
             make_backup=request.backup,
         )
-        runs = finish(context, lease, recovery=recovery)
+        runs = finish(context, lease, recovery=recovery, reason=request.reason, let_in=request.let_in)
         with owning_up_to(runs):
             now = look(context, situation.refs)
             if _changed(situation, now):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bascule.domain.history import Fact
+from bascule.domain.plan import PlannedMigration
 from bascule.errors import Refused
 from bascule.services.context import Context
 from bascule.services.requests import RollbackRequest, UpRequest
+from bascule.services.saving import may_destroy
 
 
 def guard_environment(context: Context) -> None:
@@ -37,7 +39,7 @@ def guard_environment(context: Context) -> None:
         )
 
 
-def guard_run(context: Context, request: UpRequest) -> None:
+def guard_run(context: Context, request: UpRequest, planned: Sequence[PlannedMigration]) -> None:
     """A protected target takes a plan that was looked at beforehand, or a reason, which the audit log keeps; and leaves
     out what protects it for a reason alone.
 
@@ -46,21 +48,30 @@ def guard_run(context: Context, request: UpRequest) -> None:
     """
     if not protected(context) or _is_given(request.reason):
         return
-    guards = {"the validation": request.validate, "the backup": request.backup}
-    without = [name for name, stays in guards.items() if not stays]
-    if without:
-        raise Refused(
-            f"The target is production: to leave out {' and '.join(without)} takes a reason.",
-            code="protected",
-            hint="Leave that option out; or give a reason with --yes-production REASON, which is kept in the audit log "
-            "and raises an alert.",
-        )
+    _require_guards(context, request, planned)
     if request.plan is None and not request.let_in:
         raise Refused(
             "The target is production: it takes a plan that somebody has looked at, or a reason.",
             code="protected",
             hint="bascule plan --out FILE, then bascule up --plan FILE; or bascule up --yes-production REASON, which "
             "is kept in the audit log.",
+        )
+
+
+def _require_guards(context: Context, request: UpRequest, planned: Sequence[PlannedMigration]) -> None:
+    """What protects is left out by an option, or by a setting where the plan would have had use for it."""
+    destroys = any(map(may_destroy, planned))
+    guards = {
+        "the validation": request.validate and context.policy.validate,
+        "the backup": request.backup and (context.save or not destroys),
+    }
+    without = [name for name, stays in guards.items() if not stays]
+    if without:
+        raise Refused(
+            f"The target is production: to leave out {' and '.join(without)} takes a reason.",
+            code="protected",
+            hint="Leave that option or setting out; or give a reason with bascule up --yes-production REASON, which is "
+            "kept in the audit log and raises an alert.",
         )
 
 
@@ -92,7 +103,8 @@ def note_reason(context: Context, what: str, names: Sequence[str], reason: str |
     """
     if not (_is_given(reason) and protected(context)):
         return
-    data = {"reason": context.conceal(reason or ""), "owner": context.owner, "migrations": list(names), "what": what}
+    who = context.trail.who if context.trail is not None else context.owner
+    data = {"reason": context.conceal(reason or ""), "owner": who, "migrations": list(names), "what": what}
     migration = names[0] if names else ""
     context.target.append((Fact(kind="protected_run", run_id="", migration=migration, data=data),))
 

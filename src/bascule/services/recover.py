@@ -13,13 +13,19 @@ from bascule.services.report import Report
 from bascule.services.situation import look
 
 
-def recover(context: Context, *, answer: Literal["done", "again", None] = None) -> Report:
+def recover(
+    context: Context,
+    *,
+    answer: Literal["done", "again", None] = None,
+    reason: str | None = None,
+    let_in: bool = False,
+) -> Report:
     """Carry every half-done script to its end. Transactional migrations need nothing but to be told of as broken off:
     they are whole or were never there.
 
     `answer` replies to the question an earlier run asked with exit 5: ``done``, the statement ran; ``again``, it did
-    not.
-    Raises as `up`; `UsageError` when there is no question to answer.
+    not. `reason`: why a file that has been edited since is gone on with on production; `let_in`: a server's door has
+    looked at who asks. Raises as `up`; `UsageError` when there is no question to answer.
     """
     situation = look(context)
     if not situation.marks:
@@ -33,7 +39,7 @@ def recover(context: Context, *, answer: Literal["done", "again", None] = None) 
         assert lease is not None, "without `needless` the lease is had or an error raised"
         if answer is not None:
             _answer(context, answer)
-        runs = finish(context, lease)
+        runs = finish(context, lease, reason=reason, let_in=let_in)
     return Report(success=True, message=f"Recovered: {', '.join(run.name for run in runs)}.", runs=tuple(runs))
 
 

@@ -1,20 +1,43 @@
-"""Where others approve what runs, a script that was begun is finished as it was when it began."""
+"""On production a script that was begun is finished as it was when it began, or for a reason."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from bascule.engine.decide import BEGUN
 from bascule.errors import Refused
 from bascule.services.context import Context
-from bascule.services.environment import protected
+from bascule.services.environment import note_reason, protected
 from bascule.services.planned import plan_one
 
 
-def require_as_begun(context: Context) -> None:
-    """What was approved is what had been read. Raises `Refused` (code ``plan_unapproved``) where a half-done script
-    says something else now.
+def require_as_begun(context: Context, *, reason: str | None, let_in: bool) -> None:
+    """What was looked at, and approved, is what had been read. `let_in`: a server's door has looked at who asks.
+
+    Raises:
+        Refused: a half-done script says something else now, and there is no reason: ``plan_unapproved`` where plans
+            need approvals, else ``protected``.
     """
-    if not (context.policy.approvals and protected(context)):
+    approvals = context.policy.approvals
+    if not protected(context) or (let_in and not approvals):
         return
+    names = list(_edited(context))
+    if not names:
+        return
+    if reason and reason.strip():
+        note_reason(context, "go on with the edited file of", names, reason)
+        return
+    raise Refused(
+        f"The file of {', '.join(names)} has been edited since the run began that is half done"
+        + (", and nobody has approved that." if approvals else "."),
+        code="plan_unapproved" if approvals else "protected",
+        hint="Put the file back as it was; or go on from the command line, with a reason that is kept: "
+        "bascule recover --yes-production REASON.",
+        details={"migrations": names},
+    )
+
+
+def _edited(context: Context) -> Iterator[str]:
     refs = {ref.name: ref for ref in context.source.listing()}
     for (name, direction), marks in context.target.marks().items():
         begun = marks.get(BEGUN)
@@ -22,10 +45,4 @@ def require_as_begun(context: Context) -> None:
             continue
         planned = plan_one(context, context.source.read(refs[name]), direction)  # type: ignore[arg-type]
         if planned.semantic_hash != begun[0]:
-            raise Refused(
-                f"The file of {name} has been edited since the run began that is half done, and nobody has approved "
-                "that.",
-                code="plan_unapproved",
-                hint="Put the file back as it was; or let bascule recover finish it, with a reason that is kept.",
-                details={"migration": name},
-            )
+            yield name

@@ -67,7 +67,8 @@ def rollback(context: Context, request: RollbackRequest) -> Report:
     context.target.prepare()
     with leased(context, f"rollback of {', '.join((*begun, *_names(plans)))}") as lease:
         assert lease is not None, "without `needless` the lease is had or an error raised"
-        runs = finish(context, lease, leave=frozenset(half_done))
+        left = frozenset(half_done)
+        runs = finish(context, lease, leave=left, reason=request.reason, let_in=request.let_in)
         with owning_up_to(runs):
             now = look(context, situation.refs)
             _require_nothing_else(situation, now, chosen={*begun, *_names(plans)})
@@ -96,7 +97,7 @@ def _looked_at(context: Context, request: RollbackRequest) -> Report:
     if not request.dry_run and request.backup is None and owed_look(context) is not None:
         with leased(context, "look at a rollback") as lease:
             assert lease is not None, "without `needless` the lease is had or an error raised"
-            runs = finish(context, lease)
+            runs = finish(context, lease, reason=request.reason, let_in=request.let_in)
     return Report(success=True, message=_did(runs) if runs else "Nothing to roll back.", runs=tuple(runs))
 
 

@@ -21,14 +21,14 @@ def saved(context: Context, planned: Sequence[PlannedMigration], *, wanted: bool
     A plan that destroys nothing costs no question and no import. Raises what keeps the backup from being taken or
     proved; then nothing was started.
     """
-    if not (wanted and context.save) or context.backups is None or not any(map(_suspicious, planned)):
+    if not (wanted and context.save) or context.backups is None or not any(map(may_destroy, planned)):
         return {}
     return _saved(context, planned)
 
 
 def foreseen(context: Context, planned: Sequence[PlannedMigration]) -> Reach | None:
     """What `saved` would back up before that plan, as things are now; None where it would take no backup."""
-    if not context.save or context.backups is None or not any(map(_suspicious, planned)):
+    if not context.save or context.backups is None or not any(map(may_destroy, planned)):
         return None
     from bascule.backups.endangered import endangered
 
@@ -38,7 +38,8 @@ def foreseen(context: Context, planned: Sequence[PlannedMigration]) -> Reach | N
     return None if reach.tables == () or not _holds_rows(context, reach) else reach
 
 
-def _suspicious(planned: PlannedMigration) -> bool:
+def may_destroy(planned: PlannedMigration) -> bool:
+    """Something that is stored may go, as far as a quick look at the statements tells."""
     if planned.destroys:
         return True
     return any(

@@ -13,6 +13,7 @@ from bascule.services.carry_out import CarryOut
 from bascule.services.context import Context
 from bascule.services.owed_look import finish_look
 from bascule.services.planned import plan_one
+from bascule.services.recover_as_begun import require_as_begun
 from bascule.services.so_far import owning_up_to
 from bascule.services.undo import undo_one
 
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
 
 
 def finish(
-    context: Context, lease: Lease, *, leave: frozenset[str] = frozenset(), recovery: Recovery | None = None
+    context: Context,
+    lease: Lease,
+    *,
+    leave: frozenset[str] = frozenset(),
+    recovery: Recovery | None = None,
+    reason: str | None = None,
+    let_in: bool = False,
 ) -> list[Run]:
     """Carry every half-done script to its end, downs before ups. Scripts named in `leave` stay as they are. `recovery`
     acts where an up fails again. A rollback that is done, and that nobody has looked at yet, is looked at.
 
-    Raises as `CarryOut.perform`; `NeedsPerson` where the file of a half-done script is gone.
+    Raises as `require_as_begun` (`reason`, `let_in`) and `CarryOut.perform`; `NeedsPerson` where the file of a
+    half-done script is gone.
     """
     runs: list[Run] = []
+    require_as_begun(context, reason=reason, let_in=let_in)
     with owning_up_to(runs):
         for name, direction in sorted(context.target.marks(), key=lambda key: (key[1] != "down", key[0])):
             if name in leave:

@@ -38,5 +38,11 @@ def test_a_file_that_was_edited_since_is_not_gone_on_with_over_rest(tmp_path: Pa
         assert project.names() == set()
         actions = [(each["action"], each.get("outcome")) for each in server.get("audit", admin).data]
         assert ("recover", "asked") in actions
-    project.well("recover")
+    for verb, code in (("recover", "plan_unapproved"), ("up", "protected")):
+        asked = project.run(verb, "--yes", "--json")
+        assert (asked.code, asked.json["error"]["code"]) == (3, code), asked
+    assert project.names() == set()
+    project.well("recover", "--yes-production", "the new file is right")
     assert project.names() == {PARTS}
+    told = [each["message"] for each in project.well("alerts", "--json", "--all").json]
+    assert any("the new file is right" in words for words in told)
