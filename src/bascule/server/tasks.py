@@ -250,7 +250,7 @@ def _plan(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
     with closing(context.target):
         report = create_plan(context, names=tuple(given["migrations"]), to=given["to"])
         data = report.as_dict()
-        if report.migrations and context.target.describe().prepared:
+        if given["keep"] and report.migrations and context.target.describe().prepared:
             try:
                 plan = hand_in(context, report.migrations, task.asked_by.get("name", ""))
                 data |= {"id": plan.id, "expiresAt": iso(plan.expires_at)}

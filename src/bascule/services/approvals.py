@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MOST = 100
 """Migrations that the audit log names."""
+_LISTED = 50
+"""Plans that are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,11 @@ class Stood:
         """Enough people have given their word."""
         return len(persons(each.approver for each in self.approvals)) >= self.needed
 
+    @property
+    def migrations(self) -> tuple[str, ...]:
+        """What it runs, in order."""
+        return tuple(each["name"] for each in json.loads(self.plan.document)["migrations"])
+
     def as_dict(self) -> dict[str, Any]:
         """In the JSON form."""
         return {
@@ -46,7 +53,7 @@ class Stood:
             "author": self.plan.author,
             "createdAt": iso(self.plan.created_at),
             "expiresAt": iso(self.plan.expires_at),
-            "migrations": [each["name"] for each in json.loads(self.plan.document)["migrations"]],
+            "migrations": list(self.migrations),
             "approvals": [{"by": each.approver, "at": iso(each.at)} for each in self.approvals],
             "approvalsNeeded": self.needed,
             "approved": self.approved,
@@ -93,6 +100,16 @@ def stands(context: Context, its_id: str) -> Stood:
             )
         given = tuple(plans.approvals(door, its_id))
     return Stood(plan=found, approvals=given, needed=context.policy.approvals)
+
+
+def waiting(context: Context) -> tuple[Stood, ...]:
+    """The plans that have not expired and of which something is pending, newest first: at most a few."""
+    applied = {entry.name for entry in context.target.ledger()}
+    with closing(context.target.state()) as door:
+        found = plans.good(door, context.clock.now(), _LISTED) if door.about() else ()
+        given = {each.id: tuple(plans.approvals(door, each.id)) for each in found}
+    stood = (Stood(plan=each, approvals=given[each.id], needed=context.policy.approvals) for each in found)
+    return tuple(each for each in stood if not {*each.migrations} <= applied)
 
 
 def approve(context: Context, its_id: str, by: str) -> Stood:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bascule.ports.state import StateDoor
 from bascule.state.moment import moment, read_moment
+
+_COLUMNS = "id, author, created_at, expires_at, document"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +44,21 @@ def add(door: StateDoor, plan: KeptPlan) -> None:
 
 def find(door: StateDoor, its_id: str) -> KeptPlan | None:
     """The plan of that id that was made for this target."""
+    rows = door.read(f"SELECT {_COLUMNS} FROM @plan WHERE id = ? AND target = ?", (its_id, door.about()))
+    return _read(rows[0]) if rows else None
+
+
+def good(door: StateDoor, at: datetime, limit: int) -> Sequence[KeptPlan]:
+    """This target's plans that have not expired by then, newest first."""
     rows = door.read(
-        "SELECT id, author, created_at, expires_at, document FROM @plan WHERE id = ? AND target = ?",
-        (its_id, door.about()),
+        f"SELECT {_COLUMNS} FROM @plan WHERE target = ? AND expires_at > ? ORDER BY created_at DESC, id LIMIT ?",
+        (door.about(), moment(at), limit),
     )
-    if not rows:
-        return None
-    found, author, created_at, expires_at, document = rows[0]
+    return [_read(row) for row in rows]
+
+
+def _read(row: Sequence[Any]) -> KeptPlan:
+    found, author, created_at, expires_at, document = row
     return KeptPlan(
         id=found,
         author=author,

@@ -68,14 +68,14 @@ def opened(chromium: Browser, empty: Project) -> Iterator[Opened]:
     complaints: list[str] = []
     contexts = []
 
-    def open_page(server: Server, role: str = "admin", **options: Any) -> Page:
+    def open_page(server: Server, role: str = "admin", *, name: str = "", **options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"http://{server.host}:{server.port}/")
-        page.get_by_label("Token").fill(token(empty, role))
+        page.get_by_label("Token").fill(token(empty, role, *(("--name", name) if name else ())))
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=PATIENCE)
         return page
@@ -275,6 +275,8 @@ def test_a_run_that_was_killed_half_way_is_shown_and_recovered_by_a_button(proje
         expect(failed).to_contain_text("killed")
         expect(row(page, SLOW)).to_contain_text("interrupted", timeout=PATIENCE)
         expect(page.get_by_role("region", name="Alerts")).to_contain_text("broken off", timeout=PATIENCE)
+        # Killed before the dialog had heard of its beginning, it is told there too, until that was read.
+        page.keyboard.press("Escape")
         assert serious(page) == []
         path = project.folder / "migrations" / f"{SLOW}.sql"
         path.write_text(path.read_text(encoding="utf-8").replace("pg_sleep(30)", "1"), encoding="utf-8")
@@ -329,6 +331,34 @@ def test_a_rollback_on_production_asks_for_its_reason(empty: Project, opened: Op
         expect(page.get_by_role("region", name="Alerts")).to_contain_text("agreed with Ann", timeout=PATIENCE)
     assert empty.names() == set()
     assert "agreed with Ann" in empty.well("audit", "--json").out
+
+
+def test_a_plan_is_handed_in_approved_by_another_and_run(empty: Project, opened: Opened) -> None:
+    empty.environment["MIGRATION_ENVIRONMENT"] = "production"
+    (empty.folder / "bascule.toml").write_text("approvals = 1\n", encoding="utf-8")
+    empty.write(USERS, "create table users (id int primary key);", "drop table users;")
+    empty.well("up", "--yes-production", "the first")
+    empty.write(MAIL, "alter table users add column mail text;", "alter table users drop column mail;")
+    with served(empty) as server:
+        ann, bob = opened(server, name="ann"), opened(server, name="bob")
+        before = len(empty.well("audit", "--json").json)
+        ann.get_by_role("button", name=f"Execute {MAIL}").click()
+        ann.get_by_role("dialog").get_by_role("button", name="Hand in").click()
+        mine = ann.get_by_role("region", name="Plans that were handed in")
+        expect(mine).to_contain_text("0 of 1 approval", timeout=PATIENCE)
+        assert mine.get_by_role("button").count() == 0, "nobody approves what is his own, and nothing runs unapproved"
+        theirs = bob.get_by_role("region", name="Plans that were handed in")
+        theirs.get_by_role("button", name="Approve").click()
+        bob.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        expect(theirs).to_contain_text("approved by bob", timeout=PATIENCE)
+        mine.get_by_role("button", name="Execute").click()
+        ann.get_by_role("dialog").get_by_role("button", name="Execute").click()
+        expect(row(ann, MAIL)).to_contain_text("completed", timeout=PATIENCE)
+        expect(mine).to_have_count(0, timeout=PATIENCE)
+        assert serious(ann) == []
+        actions = [each["action"] for each in empty.well("audit", "--json").json[:-before]]
+        # What is only shown is no attempt at anything.
+        assert sorted({*actions}) == ["audit", "execute", "plan", "plan.approve"]
 
 
 def test_a_viewer_is_offered_nothing_that_he_may_not_do(project: Project, opened: Opened) -> None:

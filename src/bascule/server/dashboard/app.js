@@ -12,6 +12,7 @@ import { history } from "./views/history.js";
 import { login } from "./views/login.js";
 import { nothing } from "./views/parts.js";
 import { pending } from "./views/pending.js";
+import { plans } from "./views/plans.js";
 import { running } from "./views/running.js";
 import { tiles } from "./views/tiles.js";
 
@@ -27,7 +28,7 @@ function page() {
   if (!state.who || !state.status) return [nothing(state.online ? "Asking the server…" : "The server does not answer. Trying again.")];
   return [
     tiles(),
-    h("div", { key: "left", class: "column" }, [running(), failed(), pending(), history()]),
+    h("div", { key: "left", class: "column" }, [running(), failed(), plans(), pending(), history()]),
     h("div", { key: "right", class: "column" }, [health(), alerts(), backups()]),
   ];
 }

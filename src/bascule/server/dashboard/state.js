@@ -12,6 +12,7 @@ export const state = {
   metrics: null,
   runs: null,
   plan: null,
+  plans: null, // handed in, where plans need approvals
   planProblem: null,
   live: new Map(), // run → its last event, while it runs
 };
@@ -19,7 +20,7 @@ export const state = {
 const RANKS = ["viewer", "operator", "admin", "super_admin"];
 const EVERY = 2000;
 const SOON = 700; // while something runs of which only the status tells how far it is
-const SLOWER = { health: 5, alerts: 2, backups: 10, metrics: 10, runs: 3 };
+const SLOWER = { health: 5, alerts: 2, backups: 10, metrics: 10, runs: 3, plans: 2 };
 const streams = new Map();
 let turn = 0;
 let timer = null;
@@ -65,7 +66,7 @@ export function forget() {
   for (const stop of streams.values()) stop();
   streams.clear();
   state.live.clear();
-  for (const part of ["status", "health", "alerts", "backups", "metrics", "runs", "plan"]) state[part] = null;
+  for (const part of ["status", "health", "alerts", "backups", "metrics", "runs", "plan", "plans"]) state[part] = null;
 }
 
 async function ask(all) {
@@ -77,6 +78,7 @@ async function ask(all) {
   if (due("backups")) asked.backups = "backups?limit=20";
   if (due("metrics")) asked.metrics = "metrics";
   if (due("runs")) asked.runs = "runs?limit=60";
+  if (state.who.approvals && due("plans")) asked.plans = "plans";
   const parts = Object.keys(asked);
   const answers = await Promise.allSettled(parts.map((part) => get(asked[part])));
   answers.forEach((answer, place) => {
@@ -116,7 +118,7 @@ async function plan() {
   if (!may("operator") || pending === planned || state.status?.running?.length) return;
   const { send } = await import("./api.js");
   try {
-    state.plan = pending ? (await send("POST", "plan")).data : null;
+    state.plan = pending ? (await send("POST", "plan", { keep: false })).data : null;
     state.planProblem = null;
   } catch (error) {
     state.plan = null;

@@ -74,6 +74,8 @@ class Plan(_Body):
 
     migrations: Annotated[list[Name], Field(max_length=10_000)] = Field(default_factory=list)
     to: Name | None = None
+    keep: bool = True
+    """Hand it in: it gets an id, by which it is approved and run. Without that it is only shown."""
 
 
 def add(router: APIRouter, controller: MigrationController) -> None:
@@ -197,7 +199,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         responses=answers(examples.PLAN, message="Migration plan created", also=(404, 409, 422, *CHANGING)),
     )
     async def plan(*, request: Request, body: Plan, who: Principal = Depends(asks("plan"))) -> Response:
-        arguments = {"migrations": body.migrations, "to": body.to}
+        arguments = {"migrations": body.migrations, "to": body.to, "keep": body.keep}
         return await controller.done_by_worker("plan", arguments, by=_by(who, request))
 
     @router.post(

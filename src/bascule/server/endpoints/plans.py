@@ -22,6 +22,18 @@ def add(router: APIRouter, controller: MigrationController) -> None:
     asks, clean = controller.doorman.asks, controller.settings.clean
 
     @router.get(
+        "/plans",
+        summary="The plans that were handed in, may still run, and have something pending, newest first",
+        dependencies=[Depends(asks("plan.read"))],
+        responses=answers([examples.KEPT_PLAN]),
+    )
+    async def listed() -> Response:
+        from bascule.services.approvals import waiting
+
+        found = await controller.readers.ask(waiting)
+        return answer([each.as_dict() for each in found], clean=clean)
+
+    @router.get(
         "/plans/{id}",
         summary="A plan that was handed in",
         dependencies=[Depends(asks("plan.read"))],

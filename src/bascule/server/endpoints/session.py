@@ -100,6 +100,7 @@ def _shown(controller: MigrationController, principal: Principal, csrf: str) -> 
         "role": principal.role,
         "environment": controller.settings.environment,
         "target": controller.settings.target or (address.url.database if address is not None else ""),
+        "approvals": controller.settings.approvals if controller.settings.environment == "production" else 0,
         "csrf": csrf,
         "expiresAt": iso(principal.expires_at) if principal.expires_at else None,
     }

@@ -3,7 +3,7 @@
 import { send } from "../api.js";
 import { h } from "../dom.js";
 import { about, alone, count, duration } from "../format.js";
-import { may, mayChange, state } from "../state.js";
+import { look, may, mayChange, state } from "../state.js";
 import { ask, tell } from "./ask.js";
 import { begin } from "./begin.js";
 import { graph, isDrawn } from "./graph.js";
@@ -55,11 +55,28 @@ function verdict(name, report, good) {
     h("ul", { class: "rows" }, bad.map((result) => h("li", {}, badge(result.severity), " ", h("b", {}, result.ruleName), h("p", {}, result.message)))));
 }
 
+/** Where others have to approve, it is their turn next. */
+function handIn(name, all, losses) {
+  ask({
+    title: `Hand in ${count(all.length, "migration")} to be approved?`,
+    content: [
+      h("p", {}, `${all.map((each) => each.name).join(", ")}, in this order. On production it takes the word of ${count(state.who.approvals, "other person").replace("persons", "people")}.`),
+      losses.length ? h("p", { class: "words-bad" }, `Would be lost: ${losses.join("; ")}`) : null,
+    ].filter(Boolean),
+    word: "Hand in",
+    act: async () => {
+      await send("POST", "plan", { migrations: [name] });
+      say("Handed in. Somebody else approves it now.");
+      await look(true);
+    },
+  });
+}
+
 /** What runs first is asked of the server, and exactly the plan that was shown is run. */
 async function execute(name) {
   let plan;
   try {
-    plan = (await send("POST", "plan", { migrations: [name] })).data;
+    plan = (await send("POST", "plan", { migrations: [name], keep: !state.who.approvals })).data;
   } catch (error) {
     tell(`${name} cannot be planned`, h("p", {}, error.message), h("p", {}, error.hint));
     return;
@@ -68,6 +85,10 @@ async function execute(name) {
   const others = all.filter((each) => each.name !== name).map((each) => each.name);
   const losses = all.flatMap((each) => (each.losses ?? []).map((loss) => (others.length ? about : alone)(each.name, loss)));
   const own = all.find((each) => each.name === name);
+  if (state.who.approvals) {
+    handIn(name, all, losses);
+    return;
+  }
   ask({
     title: others.length ? `Execute ${count(all.length, "migration")}?` : `Execute ${name}?`,
     content: [
