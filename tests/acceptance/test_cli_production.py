@@ -99,6 +99,24 @@ def test_a_dry_run_and_a_restore_elsewhere_ask_for_nothing(project: Project, tmp
     assert len(reasons(project)) == 1
 
 
+def test_the_mark_of_production_is_in_the_log_from_its_first_day(project: Project) -> None:
+    marks = [each for each in lines(project) if each["action"] == "init"]
+    assert [each["outcome"] for each in marks] == ["done", "asked"]
+    assert marks[1]["what"]["environment"] == "production"
+
+
+@pytest.mark.parametrize("setting", ["MIGRATION_VALIDATION_ENABLED", "MIGRATION_BACKUP_ENABLED"])
+def test_a_setting_leaves_nothing_out_by_itself(project: Project, setting: str) -> None:
+    project.write(TWO, "drop table one;", None)
+    project.well("plan", "--out", "two.json")
+    asked = ("up", "--plan", "two.json", "--yes", "--accept-data-loss")
+    refused = project.run(*asked, "--json", **{setting: "false"})
+    assert (refused.code, refused.json["error"]["code"]) == (3, "protected"), refused
+    assert project.names() == {ONE}
+    project.well(*asked, "--yes-production", WHY, **{setting: "false"})
+    assert any(WHY in each for each in reasons(project))
+
+
 def test_a_plan_that_is_handed_in_is_in_the_log(project: Project) -> None:
     project.write(TWO, "create table two (id integer);", "drop table two;")
     (project.folder / "bascule.toml").write_text("approvals = 1\n")

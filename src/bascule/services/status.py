@@ -14,6 +14,8 @@ from bascule.services.context import Context
 from bascule.services.history import ENDS, interruption
 from bascule.services.situation import GONE, Situation, edited, look
 
+_LATEST = 50
+"""Ends of runs among which a failed rollback is looked for."""
 _REQUESTED_BEFORE = timedelta(minutes=10)
 """A run may have been asked for before its lease was to be had."""
 
@@ -33,7 +35,8 @@ class StatusReport:
     """Applied, and their file means something else now."""
     half_done: tuple[str, ...]
     failed: dict[str, Fact] = field(default_factory=dict)
-    """Pending and half-done migrations whose last run failed, or was stopped or killed."""
+    """Pending and half-done migrations whose last run failed, or was stopped or killed; and applied ones whose rollback
+    did, since anything last went well."""
     rolled_back: dict[str, Fact] = field(default_factory=dict)
     running: Holder | None = None
     under_way: Fact | None = None
@@ -120,6 +123,7 @@ def status(context: Context, *, limit: int = 100, fingerprints: dict[str, str] |
         fingerprints = look_at_files(context.source, situation)
     half_done = tuple(sorted({name for name, _ in situation.marks}))
     ended = _ended_badly(context, names | set(half_done)) if names or half_done else {}
+    ended |= _failed_backs(context, {entry.name for entry in situation.applied} - ended.keys())
     holder = context.target.holder()
     if is_settling(holder):
         # For a moment, and nothing runs.
@@ -155,6 +159,21 @@ def _ended_badly(context: Context, names: set[str]) -> dict[str, Fact]:
         return {}
     facts = context.target.journal(kinds=("run_failed", "run_interrupted", "rolled_back"), limit=1000)
     return {fact.migration: fact for fact in (*facts, *broken_off(context)) if fact.migration in names}
+
+
+def _failed_backs(context: Context, applied: set[str]) -> dict[str, Fact]:
+    """The rollbacks that failed, or were stopped or killed, since a run last ended well: they left the migration as it
+    was, but whoever asked for one wants to know.
+    """
+    if not applied or not context.target.describe().prepared:
+        return {}
+    found: dict[str, Fact] = {}
+    for fact in reversed((*context.target.journal(kinds=ENDS, limit=_LATEST), *broken_off(context))):
+        if fact.kind in ("run_completed", "rolled_back"):
+            break
+        if fact.direction == "down" and fact.migration in applied:
+            found.setdefault(fact.migration, fact)
+    return found
 
 
 def _under_way(context: Context, holder: Holder) -> Fact | None:

@@ -69,6 +69,8 @@ def _marking(call: Call, make: Callable[..., InitReport], named: str, reason: st
             return make(target=target)
         with attempted(trail, target, call.output.note, "init", {key: it for key, it in what.items() if it}):
             report = make(target=target, relabel=relabel, reason=call.settings.clean(reason or ""), owner=owner)
+            # Of a target where Bascule kept nothing before, the line can only be written now.
+            trail.begin()
         if trail.last is not None:
             call.output.note(f"Audit log: {trail.last.number}:{trail.last.mac}")
     finally:

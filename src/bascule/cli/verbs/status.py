@@ -61,6 +61,8 @@ def lines(report: StatusReport, context: Context) -> list[str]:
     answer += _section("Half done (the next `bascule up` goes on with it)", [(name,) for name in report.half_up])
     title = "Half rolled back (the next `bascule rollback` goes on with it)"
     answer += _section(title, [(name,) for name in report.half_back])
+    stayed = [name for name in report.failed if name not in report.pending and name not in report.half_done]
+    answer += _section("Applied, and their rollback failed", [(name, _remarks(report, name)) for name in stayed])
     answer += _section("Applied, but their file is gone", [(name,) for name in report.missing])
     answer += _section("Applied, but their file was edited since", [(name,) for name in report.edited])
     answer += _section("Pending", [(name, _remarks(report, name)) for name in report.pending])
