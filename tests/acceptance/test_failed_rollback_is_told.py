@@ -26,6 +26,8 @@ def test_it_stands_among_what_failed(project: Project) -> None:
     (failed,) = told["failed"]
     assert (failed["name"], failed["status"], failed["direction"]) == (ONE, "failed", "down")
     assert "nowhere" in str(failed["error"])
+    assert (failed["line"], failed["state"]) == (4, "unchanged")
+    assert failed["hint"]
     assert (told["summary"]["failed"], told["summary"]["completed"], told["pending"]) == (1, 1, [])
     said = project.well("status").out
     assert "their rollback failed" in said

@@ -232,8 +232,9 @@ class AlertConformance:
         assert len(resolved.resolved) == 5
         self.now += timedelta(hours=2)
         self.outbox(receiver, OPS, most=2).send(door)
-        # What is over by then is not told any more; that it is over is told.
+        # What is over by then is not told any more; that it is over is told to whoever has heard of it.
         assert receiver.events.count("migration.alert_created") == 2
+        assert receiver.events.count("migration.alert_resolved") == 2
 
     def test_old_ones_are_removed(self, target: Target, door: StateDoor) -> None:
         self.fail(target)

@@ -35,6 +35,7 @@ class Doorman:
     ) -> None:
         """`trail` makes one for a name and a place. `failures`: how many refusals a minute an address is told of."""
         self._failures = Pace(failures)
+        self._strangers = Pace(failures)
         self.identities = identities
         self._environment = environment
         self.trail = trail
@@ -65,7 +66,7 @@ class Doorman:
         except Unauthenticated as stranger:
             raise await self.refused(request, stranger, "authenticate") from None
         except Problem as foreign:
-            await self.denied(request, "", "authenticate", foreign.code)
+            await self.denied(request, getattr(request.state, "principal", ""), "authenticate", foreign.code)
             raise
         request.state.principal = principal.name
         return principal
@@ -84,6 +85,8 @@ class Doorman:
             self._failures.count(caller)
             LOG.info("Credentials refused: %s", stranger.why)
             await self.denied(request, "", action, stranger.why)
+        elif request.method not in _LOOKS:
+            await self._noted(request, action, stranger.why)
         return Problem(
             401,
             "The credentials are missing or no good.",
@@ -91,6 +94,14 @@ class Doorman:
             "Send Authorization: Bearer with a token of `bascule token create`, or log in at /.",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+    async def _noted(self, request: Request, action: str, why: str) -> None:
+        """Somebody without credentials wanted to change something: the first of each minute are written down."""
+        caller = request.client.host if request.client else "unknown"
+        if self._strangers.wait(caller) > 0:
+            return
+        self._strangers.count(caller)
+        await self.denied(request, "", action, why)
 
     async def leaving(self, request: Request) -> Session:
         """The session that is to be ended by its own page. Raises `Problem` (401, 403)."""
@@ -116,6 +127,7 @@ class Doorman:
                 raise Unauthenticated("not a bearer token")
             return self.identities.authenticate(token.strip())
         session = self.session(request)
+        request.state.principal = session.principal.name
         if request.method not in _LOOKS:
             _require_own_page(request, session)
         return session.principal
@@ -127,20 +139,24 @@ class Doorman:
             raise Unauthenticated("no credentials")
         return self.identities.session(cookie)
 
-    async def denied(self, request: Request, name: str, action: str, why: str) -> None:
-        """Write it down, where that can be done; it is denied anyway."""
-        await asyncio.to_thread(self._denied, request, name, action, why)
+    async def denied(
+        self, request: Request, name: str, action: str, why: str, what: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write it down, where that can be done; it is denied anyway. `what`: was asked for, besides the path."""
+        await asyncio.to_thread(self._denied, request, name, action, why, what or {})
 
     async def admitted(self, request: Request, principal: Principal, action: str) -> None:
         """Write down that somebody came in. Looking is let go on where that cannot be done; no change would be."""
         outcome = {"decision": "allowed", "outcome": "done", "role": principal.role}
         await asyncio.to_thread(self._write, request, principal.name, {"action": action, **outcome})
 
-    def _denied(self, request: Request, name: str, action: str, why: str) -> None:
-        self._write(request, name, {"action": action, "decision": "denied", "outcome": "denied", "code": why})
+    def _denied(self, request: Request, name: str, action: str, why: str, what: Mapping[str, Any]) -> None:
+        self._write(request, name, {"action": action, "decision": "denied", "outcome": "denied", "code": why}, what)
 
-    def _write(self, request: Request, name: str, entry: Mapping[str, Any]) -> None:
-        what = {"method": request.method, "path": request.url.path[:200]}
+    def _write(
+        self, request: Request, name: str, entry: Mapping[str, Any], more: Mapping[str, Any] | None = None
+    ) -> None:
+        what = {"method": request.method, "path": request.url.path[:200], **(more or {})}
         try:
             self.trail(name or "unknown", place_of(request)).write({**entry, "what": what})
         except Exception as problem:  # noqa: BLE001 - whatever it is, who may come in has been decided

@@ -7,32 +7,51 @@ site. What it cannot do is send another ``Host`` than its own name.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from bascule.errors import ConfigError
+
+_NO_NAME = re.compile(r"[^a-z0-9._-]")
 _PORTS = {"http": 80, "https": 443}
 
 
 def names_in(text: str) -> frozenset[str]:
-    """Names between commas, as a setting has them."""
-    return frozenset(name for each in text.split(",") if (name := _plain(each)))
+    """Names between commas, as a setting has them. Raises `ConfigError` for what no ``Host`` can be compared with."""
+    names = frozenset(name for each in text.split(",") if (name := _plain(each)))
+    wrong = sorted(name for name in names if _NO_NAME.search(name) and not _is_address(name))
+    if wrong:
+        raise ConfigError(
+            f"MIGRATION_SERVER_HOSTS names {wrong[0]!a}, which is no name of a host.",
+            code="config",
+            hint="Give names alone, between commas: no scheme, no port, no wildcard.",
+        )
+    return names
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def is_known(host: str, names: Iterable[str]) -> bool:
     """Whether a ``Host`` is this machine's own, an address (which nobody can make lead elsewhere), or one of the
     names.
     """
+    if any(char in host for char in "@/?#\\"):
+        return False
     try:
-        name = _plain(urlsplit(f"//{host}").hostname or "")
+        read = urlsplit(f"//{host}")
+        name, _port = _plain(read.hostname or ""), read.port  # a port that is none raises
     except ValueError:
         return False
     if name == "localhost" or name in {_plain(each) for each in names}:
         return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return _is_address(name)
 
 
 def same_origin(origin: str, scheme: str, host: str) -> bool:

@@ -53,6 +53,7 @@ def failed(
         "line": statement.line if statement else None,
         "state": state,
         "estimatedMs": planned.estimated_ms,
+        "next": _advice(planned, failure, state),
     }
     fact = Fact(
         kind=kind,
@@ -201,6 +202,13 @@ def words_of(failure: WorkFailed) -> list[str]:
         words.append(f"Context: {failure.context}")
     words.extend(f"Blocked by {blocker}" for blocker in failure.blockers)
     return words
+
+
+def _advice(planned: PlannedMigration, failure: WorkFailed, state: State) -> str:
+    """What to do next, as the error says it too."""
+    if failure.kind == "cancelled":
+        return _run_again(planned, state)
+    return _lock_hint(failure) if failure.kind == "lock_timeout" else _hint(planned, failure, state)
 
 
 def _hint(planned: PlannedMigration, failure: WorkFailed, state: State) -> str:

@@ -236,6 +236,9 @@ def _ended(fact: Fact, status: str) -> dict[str, Any]:
         answer["error"] = fact.data["error"]
     if "ms" in fact.data:
         answer["executionTime"] = fact.data["ms"]
-    if fact.direction == "down" and status == "failed":
-        answer["direction"] = "down"
+    if status == "failed":
+        known = {"line": fact.data.get("line"), "state": fact.data.get("state"), "hint": fact.data.get("next")}
+        answer |= {key: value for key, value in known.items() if value}
+        if fact.direction == "down":
+            answer["direction"] = "down"
     return answer | interruption(fact)

@@ -137,6 +137,15 @@ def sent_since(door: StateDoor, channel: str, since: datetime) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+def was_told(door: StateDoor, channel: str, about: str) -> bool:
+    """Whether the channel took any message about this."""
+    rows = door.read(
+        "SELECT 1 FROM @delivery WHERE target = ? AND channel = ? AND about = ? AND state = 'sent' LIMIT 1",
+        (door.about(), channel, about),
+    )
+    return bool(rows)
+
+
 def troubles(door: StateDoor, *, limit: int = 20) -> tuple[dict[str, Any], ...]:
     """Messages that could not be sent so far, and those that were given up, newest first."""
     about = door.about()

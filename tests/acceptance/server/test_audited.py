@@ -27,7 +27,14 @@ def test_a_change_from_a_foreign_page(server: Server, tokens: Mapping[str, str])
     cookie = server.post("/api/v1/session", {"token": tokens["operator"]}).headers["set-cookie"].partition(";")[0]
     evil = {"Cookie": cookie, "Origin": "https://evil.example"}
     assert server.ask("POST", "plan", {"to": "nothing"}, headers=evil).status == 403
-    assert ("unknown", "authenticate", "csrf") in denied(server, tokens)
+    assert ("operator", "authenticate", "csrf") in denied(server, tokens)
+
+
+def test_a_change_that_nobody_signed(server: Server, tokens: Mapping[str, str]) -> None:
+    assert server.post("execute", {"migrationName": "AddNewTable"}).status == 401
+    assert server.get("status").status == 401
+    found = [each for each in denied(server, tokens) if each[2] == "no credentials"]
+    assert found == [("unknown", "authenticate", "no credentials")], "looking is no attempt to change something"
 
 
 def test_an_attempt_names_who_asked_and_what_came_of_it(server: Server, tokens: Mapping[str, str]) -> None:

@@ -94,6 +94,13 @@ def test_each_request_is_in_the_log_without_its_query(server: Server, project: P
     assert not [line for line in server.said if "hunter2" in line or "bascule_nonsense" in line or mine in line]
 
 
+def test_a_flood_of_strangers_does_not_fill_the_audit_log(server: Server, project: Project) -> None:
+    for _ in range(50):
+        assert server.post("execute", {"migrationName": "20240102_two"}).status in (401, 429)
+    lines = project.well("audit", "--json").json
+    assert 0 < len([each for each in lines if each.get("code") == "no credentials"]) <= 30
+
+
 def test_the_head_of_the_audit_log_is_in_the_servers_log_after_each_run(server: Server, project: Project) -> None:
     assert server.post("execute", {"migrationName": "20240102_two"}, token(project, "operator")).status == 200
     line = said(server, r"Audit log: \d+:h1:")

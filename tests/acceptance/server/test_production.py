@@ -39,6 +39,14 @@ def server(project: Project) -> Iterator[Server]:
         yield found
 
 
+def test_what_is_denied_names_its_migration(server: Server, project: Project) -> None:
+    admin = token(project, "admin")
+    assert server.post("execute", {"migrationName": TWO}, admin).json["error"]["code"] == "plan_unapproved"
+    assert server.post("rollback", {"migrationName": ONE}, admin).json["error"]["code"] == "protected"
+    found = [each for each in server.get("audit", admin).data if each.get("decision") == "denied"]
+    assert [each["what"]["name"] for each in found[:2]] == [ONE, TWO]
+
+
 def test_a_plan_runs_when_somebody_else_has_approved_it(server: Server, project: Project) -> None:
     ann = project.well("token", "create", "--role", "admin", "--name", "ann", "--json").json["token"]
     bob = project.well("token", "create", "--role", "admin", "--name", "bob", "--json").json["token"]

@@ -103,6 +103,9 @@ class Outbox:
         if message.held and self._over(door, message):
             deliveries.dropped(door, message, now, "It was over before anybody was to be told.")
             return False
+        if of_alert and message.event == RESOLVED and not deliveries.was_told(door, channel.name, message.about):
+            deliveries.dropped(door, message, now, "It was over before anybody was told of it.")
+            return False
         if of_alert and message.event != RESOLVED:
             hour = deliveries.sent_since(door, channel.name, now - timedelta(hours=1))
             if hour >= self.policy.most:

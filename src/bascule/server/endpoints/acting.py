@@ -101,7 +101,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
         prefer: Prefer = None,
     ) -> Response:
         if controller.settings.environment == "production" and not (body.validateBefore and body.createBackup):
-            await controller.doorman.denied(request, who.name, "execute", "protected")
+            await controller.doorman.denied(request, who.name, "execute", "protected", {"name": body.migrationName})
             raise Problem(
                 409,
                 "On production a migration is validated before it runs, and a verified backup is taken.",
@@ -118,7 +118,9 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             "planId": body.planId,
         }
         if controller.settings.environment == "production" and controller.settings.approvals and body.planId is None:
-            await controller.doorman.denied(request, who.name, "execute", "plan_unapproved")
+            await controller.doorman.denied(
+                request, who.name, "execute", "plan_unapproved", {"name": body.migrationName}
+            )
             raise Problem(
                 409,
                 "On production a plan runs that others have approved.",
@@ -156,7 +158,7 @@ def add(router: APIRouter, controller: MigrationController) -> None:
             return await controller.done_by_worker("rollback_plan", {"name": body.migrationName})
         guarded = controller.settings.environment == "production" and controller.settings.approvals
         if guarded and not (body.reason and body.reason.strip()):
-            await controller.doorman.denied(request, who.name, "rollback", "protected")
+            await controller.doorman.denied(request, who.name, "rollback", "protected", {"name": body.migrationName})
             raise Problem(
                 409,
                 "On production, where plans need approvals, a rollback needs a reason.",

@@ -17,9 +17,10 @@ function one(run) {
     h("div", { class: "line" },
       h("h3", {}, run.name),
       badge(run.interrupted ? "interrupted" : "failed"),
+      run.direction === "down" ? badge("medium", "rollback") : null,
       run.halfDone ? badge("medium", "half done") : null,
       h("span", { class: "soft end" }, when(run.timestamp))),
-    h("p", { class: "words-bad" }, run.error?.message ?? run.error ?? run.message ?? "It failed; the journal tells more."),
+    h("p", { class: "words-bad" }, run.line ? `Line ${run.line}: ` : "", run.error?.message ?? run.error ?? run.message ?? "It failed; the journal tells more."),
     run.state ? h("p", {}, `The database is ${run.state}.`) : null,
     h("p", {}, h("b", {}, "Next: "), run.hint || run.next || (run.halfDone ? "Recover goes on with what is half done." : "Correct the cause and execute it again.")),
     run.halfDone && mayChange() ? button("Recover", () => recover(run), { kind: "main", label: `Recover ${run.name}` }) : null);
