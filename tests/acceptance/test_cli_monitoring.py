@@ -182,6 +182,37 @@ def test_what_ran_without_a_backup_and_has_no_down_script_has_no_way_back(projec
     assert project.run("health", "--check").code == 3
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_each_statement_of_a_transaction_has_its_own_time(
+    kind: str, project: Project, request: pytest.FixtureRequest
+) -> None:
+    if kind == "postgresql":
+        project.environment["DATABASE_URL"] = request.getfixturevalue("bascule_postgres_url")
+        project.well("up")
+    slow = (
+        "select pg_sleep(0.5);"
+        if kind == "postgresql"
+        else "with recursive c(n) as (select 1 union all select n + 1 from c where n < 1500000) select max(n) from c;"
+    )
+    parts = ["create table five (id integer);", slow, "insert into five values (1);"]
+    name = "20240105000000_parts"
+    project.write(name, "\n".join([*parts, "insert into nowhere values (1);", "select 7;"]), "drop table five;")
+
+    def told() -> list[tuple[str, float]]:
+        done = project.run("up", "--no-backup", LOG_LEVEL="debug", LOG_FORMAT="json")
+        lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+        return [(each["outcome"], each.get("ms", 0.0)) for each in lines if each.get("migration") == name]
+
+    found = told()
+    assert [outcome for outcome, _ in found] == ["done, and undone"] * 3 + ["failed (error)"], "the last never ran"
+    assert found[1][1] > 5 * max(found[0][1], found[2][1])
+    project.write(name, "\n".join(parts), "drop table five;")
+    found = told()
+    assert [outcome for outcome, _ in found] == ["done"] * 3
+    assert found[1][1] > 5 * max(found[0][1], found[2][1])
+    project.well("rollback", "--accept-data-loss")
+
+
 def test_the_log_shows_each_statement_with_its_time_and_no_secret(project: Project) -> None:
     secret = "correct-horse-battery"
     (project.folder / "bascule.toml").write_text(f'[variables]\npartner_token = "{secret}"\n', encoding="utf-8")

@@ -109,6 +109,9 @@ class Job:
     """
     preimages: PreImageWork | None = None
     """What is kept of what the statements destroy, or put back (see `bascule.ports.preimages`)."""
+    tell: Callable[[int, float], object] | None = field(default=None, compare=False, repr=False)
+    """Told of each statement that ended well, by its place, with the seconds it took. Each is then sent apart, which
+    takes a way to the server for each: for looking closely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

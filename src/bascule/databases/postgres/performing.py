@@ -84,7 +84,7 @@ class Performer:
         `WorkFailed`.
         """
         self._begin(job, keeper)
-        if needs_pieces(job):
+        if job.tell is not None or needs_pieces(job):
             if meanwhile is not None:
                 meanwhile.tell()
                 meanwhile.think()
@@ -189,7 +189,12 @@ class Performer:
     def _in_pieces(self, job: Job, token: int, keeper: Keeper, facts: bool, watch: Watch | None) -> Performed:
         """Statement by statement: what is too large for one message, or changes how the rest of one is read."""
         first = modes_of(job)
+        tell = job.tell or _nobody
+        begun = time.monotonic()
         number = self._open(job, token, keeper, watch, first)
+        for index in range(len(first)):
+            # They are sent with what is ours, as one.
+            tell(index, (time.monotonic() - begun) / len(first))
         rows = [-1] * len(first)
         for index in range(len(first), len(job.statements)):
             statement = job.statements[index]
@@ -200,7 +205,9 @@ class Performer:
             if resets_all(statement.text):
                 self.names.again(message, token)
             self.names.around(message, job, index, "after")
+            begun = time.monotonic()
             rows += _rows(self._run(message, job, keeper, watch, None)[at : at + 1])
+            tell(index, time.monotonic() - begun)
         if leaves_traces(job.statements):
             self.session.traces_of = (job.migration, job.direction)
         return self._close(job, number, keeper, facts, watch, rows)
@@ -436,6 +443,10 @@ class Performer:
             self._roll_back()
             self._restore()
         return Performed(ms=spent, rows=rows, notices=self.session.take_notices())
+
+
+def _nobody(_statement: int, _seconds: float) -> None:
+    """Nobody looks so closely."""
 
 
 class _Copies:

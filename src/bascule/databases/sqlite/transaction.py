@@ -66,7 +66,7 @@ class Performer:
 
         def work() -> tuple[int, ...]:
             if job.preimages is None:
-                return self._statements(job.statements)
+                return self._statements(job.statements, tell=job.tell)
             return self._keeping(job)
 
         return self._run(lambda: self._transact(job, lease, work), job.settings, restore=may_set(job), watch=watch)
@@ -165,8 +165,14 @@ class Performer:
         if job.forget_before:
             forget_before(connection, job.migration)
 
-    def _statements(self, statements: tuple[Statement, ...], *, first: int = 0) -> tuple[int, ...]:
-        """`first`: the place of the first of them in the job."""
+    def _statements(
+        self,
+        statements: tuple[Statement, ...],
+        *,
+        first: int = 0,
+        tell: Callable[[int, float], object] | None = None,
+    ) -> tuple[int, ...]:
+        """`first`: the place of the first of them in the job; `tell`: as the job's."""
         connection, stop = self._connection, self._stop
         rows = []
         # What a migration selects is of no interest, and need not be text that Python can read.
@@ -178,6 +184,7 @@ class Performer:
                     raise WorkFailed("error", f"The statement {_NOT_ALLOWED}.", statement=number, hint="Take it out.")
                 self._heed_stop(number)
                 stop.limit(self._statement_timeout)
+                begun = time.perf_counter()
                 try:
                     cursor = connection.execute(text)
                     if cursor.description is not None:
@@ -186,6 +193,8 @@ class Performer:
                 except SENDING_ERRORS as exc:
                     raise self._failed(exc, statement=number, text=text) from exc
                 rows.append(cursor.rowcount)
+                if tell is not None:
+                    tell(number, time.perf_counter() - begun)
         finally:
             connection.text_factory = str
         return tuple(rows)
@@ -199,7 +208,7 @@ class Performer:
         rows: list[int] = []
         for number in range(len(job.statements)):
             preimages.before_statement(connection, job, number)
-            rows += self._statements((job.statements[number],), first=number)
+            rows += self._statements((job.statements[number],), first=number, tell=job.tell)
             preimages.after_statement(connection, job, number)
         self._stop.limit(None)
         preimages.after(connection, job)
