@@ -137,13 +137,21 @@ def sent_since(door: StateDoor, channel: str, since: datetime) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def was_told(door: StateDoor, channel: str, about: str) -> bool:
-    """Whether the channel took any message about this."""
+def may_be_told(door: StateDoor, message: Delivery) -> bool:
+    """Whether its channel took another message about the same, or may have: whoever was killed while he sent it has not
+    written down what came of that.
+    """
     rows = door.read(
-        "SELECT 1 FROM @delivery WHERE target = ? AND channel = ? AND about = ? AND state = 'sent' LIMIT 1",
-        (door.about(), channel, about),
+        "SELECT 1 FROM @delivery WHERE target = ? AND channel = ? AND about = ? AND id <> ? "
+        "AND state IN ('sent', 'owed') LIMIT 1",
+        (door.about(), message.channel, message.about, message.id),
     )
     return bool(rows)
+
+
+def let_go(door: StateDoor, message: Delivery) -> None:
+    """What was held is sent now: from here on the channel may have it."""
+    door.write("UPDATE @delivery SET state = 'owed' WHERE id = ? AND state = 'held'", (message.id,))
 
 
 def troubles(door: StateDoor, *, limit: int = 20) -> tuple[dict[str, Any], ...]:

@@ -103,7 +103,7 @@ class Outbox:
         if message.held and self._over(door, message):
             deliveries.dropped(door, message, now, "It was over before anybody was to be told.")
             return False
-        if of_alert and message.event == RESOLVED and not deliveries.was_told(door, channel.name, message.about):
+        if of_alert and message.event == RESOLVED and not deliveries.may_be_told(door, message):
             deliveries.dropped(door, message, now, "It was over before anybody was told of it.")
             return False
         if of_alert and message.event != RESOLVED:
@@ -112,6 +112,8 @@ class Outbox:
                 why = f"The channel got {hour} messages within an hour; alerts.most allows no more."
                 deliveries.put_off(door, message, now + _FULL, why=why, held=True, tried=False)
                 return False
+        if message.held:
+            deliveries.let_go(door, message)
         hand_over(self.hands[channel.kind], channel, message, (until - now).total_seconds())
         deliveries.sent(door, message, self.now())
         return True
